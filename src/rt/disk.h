@@ -4,7 +4,8 @@
  * Two bodies: the real one, whose names go through openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, and the
  * simulated one (disk_sim.h), which loses any subset of unsynced sectors and directory entries, fails syncs and stops at
  * any step. Crash safety is tested through this interface, so everything that must survive goes through it.
- * Names are relative to an open directory and may hold several components; none may be "..", none may be a symbolic link.
+ * Names are relative to an open directory and may hold several components; none may be ".." (ERR_DENIED), none may be a
+ * symbolic link.
  * Blocking: never called on the loop while fibers run. Every call may be made from any thread; one file or directory
  * handle is used by one thread at a time, except that disk_pread() may run beside anything.
  */
@@ -70,6 +71,18 @@ NODISCARD enum err disk_stat_name(struct disk_dir *dir, const char *name, struct
 NODISCARD enum err disk_space(struct disk_dir *dir, struct disk_space *ret);
 
 NODISCARD enum err disk_open(struct disk_dir *dir, const char *name, unsigned flags, struct disk_file **ret);
+/*
+ * Read a file that another process handed over (`fd`, owned from now on; ERR_DENIED unless it is a regular file).
+ * Does not block.
+ */
+NODISCARD enum err disk_open_fd(struct disk *d, int fd, struct disk_file **ret);
+
+/*
+ * A read-only descriptor of an anonymous file in memory that holds a copy of `content` and can never change (memfd with
+ * seals), for another process. The caller closes it with rt_fd_close(). Does not block. ERR_LIMIT: no descriptor or memory.
+ */
+NODISCARD enum err disk_memory_fd(struct disk *d, struct span content, int *ret);
+
 /* Close without any promise of durability. NULL is accepted. */
 void disk_close(struct disk_file *file);
 NODISCARD enum err disk_stat_file(struct disk_file *file, struct disk_stat *ret);
@@ -89,7 +102,10 @@ NODISCARD enum err disk_truncate(struct disk_file *file, uint64_t size_bytes);
 /* Allocate the range now so that later writes cannot meet a full disk. */
 NODISCARD enum err disk_allocate(struct disk_file *file, uint64_t offset, uint64_t len);
 
-/* A read-only descriptor of the file for another process (I8); -1 in the simulated body. The caller closes it. */
+/*
+ * A read-only descriptor of the file for another process (I8), -1 when none can be had. The caller closes it with
+ * rt_fd_close(). Simulated descriptors are numbers of the simulated world.
+ */
 int disk_file_reopen_read(struct disk_file *file);
 
 #endif

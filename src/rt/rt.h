@@ -50,6 +50,14 @@ NODISCARD enum err rt_pool_run(struct fiber *f, void (*job)(void *arg), void *ar
 struct disk *rt_disk(struct rt *rt);
 
 /*
+ * Descriptors that travel between processes (packet.h, disk_memory_fd(), disk_file_reopen_read()) are numbers of the body:
+ * of the kernel, or of the simulated world. So they are closed and duplicated here and never with close(2).
+ * rt_fd_close(-1) is harmless; rt_fd_dup() returns -1 when no descriptor is left.
+ */
+void rt_fd_close(struct rt *rt, int fd);
+int rt_fd_dup(struct rt *rt, int fd);
+
+/*
  * Whether this process was asked to stop (SIGTERM, or the parent went away), for loops that accept work. A stop also
  * wakes the fibers in rt_wait_stop().
  */
