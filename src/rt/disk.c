@@ -120,6 +120,18 @@ disk_space(struct disk_dir *dir, struct disk_space *ret)
     return dir->disk->body->space(dir, ret);
 }
 
+enum disk_kind
+disk_kind(struct disk_dir *dir)
+{
+    return dir->disk->body->kind == NULL ? DISK_KIND_LOCAL : dir->disk->body->kind(dir);
+}
+
+enum err
+disk_set_nocow(struct disk_dir *dir)
+{
+    return dir->disk->body->set_nocow == NULL ? ERR_OK : dir->disk->body->set_nocow(dir);
+}
+
 enum err
 disk_open(struct disk_dir *dir, const char *name, unsigned flags, struct disk_file **ret)
 {

@@ -70,6 +70,18 @@ NODISCARD enum err disk_rmdir(struct disk_dir *dir, const char *name);
 NODISCARD enum err disk_stat_name(struct disk_dir *dir, const char *name, struct disk_stat *ret);
 NODISCARD enum err disk_space(struct disk_dir *dir, struct disk_space *ret);
 
+/* What the directory lies on, as far as durability goes (I6). */
+enum disk_kind {
+    DISK_KIND_LOCAL,   /* a local file system, or one we do not know */
+    DISK_KIND_TMPFS,   /* memory: nothing survives */
+    DISK_KIND_NETWORK, /* NFS, SMB, 9p, FUSE and their like: syncs mean what a server makes of them */
+    DISK_KIND_BTRFS,   /* local; files written in place want disk_set_nocow() */
+};
+enum disk_kind disk_kind(struct disk_dir *dir);
+
+/* Have files created in `dir` from now on written in place (btrfs NOCOW). ERR_OK without effect on other file systems. */
+NODISCARD enum err disk_set_nocow(struct disk_dir *dir);
+
 NODISCARD enum err disk_open(struct disk_dir *dir, const char *name, unsigned flags, struct disk_file **ret);
 /*
  * Read a file that another process handed over (`fd`, owned from now on; ERR_DENIED unless it is a regular file).

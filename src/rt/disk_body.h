@@ -4,7 +4,7 @@
  * For the two bodies only (disk_real.c, disk_sim.c); users include disk.h. A body's own disk, directory and file structs
  * begin with the structs below, so CONTAINER_OF leads from one to the other. Contracts are those of disk.h; before a
  * body is called, disk.c has checked every name with disk_name_is_safe() (but for a base of NULL, where the path is the
- * process's own), turned disk_pwrite() into one part and both renames into one call. Every pointer of the table is set.
+ * process's own), turned disk_pwrite() into one part and both renames into one call. Every pointer of the table is set but where it says otherwise.
  */
 #ifndef GODWIT_RT_DISK_BODY_H
 #define GODWIT_RT_DISK_BODY_H
@@ -24,6 +24,8 @@ struct disk_body {
     enum err (*remove_dir)(struct disk_dir *dir, const char *name);
     enum err (*stat_name)(struct disk_dir *dir, const char *name, struct disk_stat *ret);
     enum err (*space)(struct disk_dir *dir, struct disk_space *ret);
+    enum disk_kind (*kind)(struct disk_dir *dir);     /* may be NULL: DISK_KIND_LOCAL */
+    enum err (*set_nocow)(struct disk_dir *dir);      /* may be NULL: nothing to do */
 
     enum err (*open)(struct disk_dir *dir, const char *name, unsigned flags, struct disk_file **ret);
     enum err (*open_fd)(struct disk *d, int fd, struct disk_file **ret);
