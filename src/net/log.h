@@ -1,7 +1,7 @@
 /*
  * log.h - one line per event, from one table of events (log_events.def), safe to read and to parse.
  *
- * A line is `event=message-accepted severity=info role=edge.1 id=... from="..." size=...`, or the same as one JSON object.
+ * A line is `event=message-accepted severity=info origin=edge.1 id=... from="" size=...`, or the same as one JSON object.
  * Values are quoted where needed; every octet outside printable ASCII is written \xNN, so nothing from a peer can end a
  * line, start a key or reach a terminal (standards P29). Values and lines have a length cap. An event or key that is not
  * in the table does not compile. Every event is counted, whether its line is written or not.
@@ -45,9 +45,8 @@ struct log {
     struct log_options options;
     char origin[24];    /* "edge.1" */
     size_t origin_len;
-    int64_t second;     /* the second `stamp` was made for */
-    char stamp[20];     /* "2026-11-24T21:59:43" */
     uint64_t counts[LOG_EVENT_COUNT];
+    uint8_t line[LOG_LINE_MAX]; /* here, so that no fiber's stack grows for it */
 };
 
 /* `role` is "edge" and such, at most 16 octets; `instance` from 0. */
@@ -102,10 +101,15 @@ struct span log_severity_name(enum log_severity severity);
 /* Read "debug" ... "critical". False, *ret untouched, for anything else. */
 bool log_severity_parse(struct span name, enum log_severity *ret);
 
+enum log_escape { LOG_ESCAPE_QUOTE, LOG_ESCAPE_FOR_JSON /* quotes stay: the JSON encoder gives them their backslash */ };
+
 /*
  * Append `value`, at most `max` octets of it, with every octet that is not printable ASCII as \xNN and backslash and quote
  * with a backslash; "..." stands for what was cut off. For people's eyes elsewhere too (why, status).
  */
-void log_append_escaped(struct buf *to, struct span value, size_t max);
+void log_append_escaped(struct buf *to, struct span value, size_t max, enum log_escape escape_quote);
+
+/* Append a wall-clock time as 2026-11-24T21:59:43.000123Z. */
+void log_append_time(struct buf *to, int64_t wall_us);
 
 #endif
