@@ -1,0 +1,66 @@
+/*
+ * role.h - what a role is given to run with, and the way from main() to there.
+ *
+ * A role is `void NAME_run(struct fiber *f, struct role_env *env)` in a library without mutable static data; its main.c
+ * holds a role_desc and calls role_main(). The simulation and tests fill a role_env themselves.
+ *
+ * The bootstrap is trusted: it comes from the parent over inherited descriptors. Order in role_main(), which is the point of it:
+ * descriptors, start record, sandbox (before the first thread and the first foreign byte), configuration, runtime, hub,
+ * `ready` to the parent, run. It leaves when the role's run function has returned.
+ */
+#ifndef GODWIT_NET_ROLE_H
+#define GODWIT_NET_ROLE_H
+
+#include "ipc/channel.h"
+#include "rt/stream.h"
+
+struct config;
+struct disk_dir;
+struct log;
+
+/* A socket the parent listens on for this process. */
+struct role_listener {
+    struct span name;          /* of the configuration's listener block, borrowed from the start record */
+    struct listener *listener; /* owned by the process */
+};
+
+struct role_env {
+    struct rt *rt;
+    const struct config *config; /* of `generation`; changes under a role that sets on_reconfigure, see there */
+    uint32_t generation;
+    struct ipc_hub *hub;         /* the role calls ipc_hub_serve() on it; freed by who made it, after run has returned */
+    struct log *log;
+    struct disk_dir *data_dir;   /* NULL without */
+    uint16_t instance;
+    struct role_listener *listeners;
+    size_t listener_count;
+
+    /*
+     * Once rt_is_stopping(): finish by then what is under way, and return. DEADLINE_NEVER before. Edges answer 421 to the
+     * rest when it passes.
+     */
+    struct deadline stop_by;
+
+    /*
+     * A role that can change its configuration while it runs sets this at the start of its run function, before its first suspend. After a
+     * reload `config` and `generation` have the new values and this is called, on the loop; it must not suspend. The configuration before it
+     * stays valid for ROLE_CONFIG_KEEP_S seconds more, for calls that began under it. A role that leaves it NULL is stopped and started
+     * anew at a reload. (Edges are always started anew beside the old ones.)
+     */
+    void (*on_reconfigure)(void *ctx);
+    void *on_reconfigure_ctx;
+};
+
+enum { ROLE_CONFIG_KEEP_S = 24 * 60 * 60 };
+
+struct role_desc {
+    enum ipc_role role;
+    void (*run)(struct fiber *f, struct role_env *env);
+    /* Once, before the sandbox and any foreign byte: load what the sandbox would refuse later. May be NULL. */
+    void (*warm_up)(void);
+};
+
+/* The whole life of a role's process; returns its exit status. 78 for a start record it does not understand. */
+int role_main(int argc, char **argv, const struct role_desc *desc);
+
+#endif
