@@ -123,14 +123,20 @@ buf_printf(struct buf *b, const char *format, ...)
     ASSERT(n >= 0);
     if ((size_t)n < sizeof(small))
         return buf_append(b, span_of(small, (size_t)n));
-    uint8_t *to = buf_reserve(b, (size_t)n + 1);
-    if (to == NULL)
+    /* vsnprintf writes a NUL for which the buffer may have no room: print beside it. */
+    if (buf_reserve(b, (size_t)n) == NULL)
         return ERR_LIMIT;
+    char *large = malloc((size_t)n + 1);
+    if (large == NULL) {
+        b->failed = true;
+        return ERR_LIMIT;
+    }
     va_start(args, format);
-    vsnprintf((char *)to, (size_t)n + 1, format, args);
+    vsnprintf(large, (size_t)n + 1, format, args);
     va_end(args);
-    b->len += (size_t)n;
-    return ERR_OK;
+    enum err e = buf_append(b, span_of(large, (size_t)n));
+    free(large);
+    return e;
 }
 
 void
