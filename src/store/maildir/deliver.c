@@ -1,0 +1,375 @@
+/*
+ * deliver.c - a batch of deliveries: write and sync each in tmp/, rename each into new/, sync each directory once. D1 to D4.
+ *
+ * The steps are done for all deliveries of the batch before the next, so that they share directory syncs; a delivery that failed
+ * drops out of the later ones. What it left in tmp/ is removed; what cannot be removed readers clean up after 36 hours.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "store/maildir/content.h"
+#include "store/maildir/quota.h"
+
+/* A mailbox of the batch, opened once. */
+struct box {
+    const char *path;
+    struct disk_dir *dir;
+    struct disk_dir *new_dir;
+    uint64_t inode;
+    bool is_created;           /* by us, just now */
+    bool has_usage;
+    bool is_renamed_into;      /* new_dir has entries to sync */
+    struct maildir_usage usage;
+};
+
+/* A delivery under way. */
+struct item {
+    struct maildir_delivery *d;
+    struct box *box;
+    struct disk_file *file;                       /* in tmp/, open until it is synced */
+    char tmp_path[MAILDIR_NAME_MAX + 8];
+    char new_path[MAILDIR_NAME_MAX + 64];
+    bool is_in_tmp;
+    bool is_live;                                 /* neither failed nor refused */
+};
+
+struct batch {
+    struct disk *disk;
+    struct disk_dir *root;
+    struct box boxes[MAILDIR_BATCH_MAX];
+    size_t box_count;
+    struct item items[MAILDIR_BATCH_MAX];
+    size_t count;
+};
+
+static void
+item_fail(struct item *item, const char *step, enum err e)
+{
+    item->d->ret_error = e;
+    item->d->ret_step = step;
+    item->is_live = false;
+}
+
+static void
+item_refuse(struct item *item, enum maildir_outcome outcome)
+{
+    item->d->ret_outcome = outcome;
+    item->is_live = false;
+}
+
+/* --- mailboxes --- */
+
+static enum err
+dir_make(struct disk_dir *base, const char *name, bool *ret_is_created)
+{
+    enum err e = disk_mkdir(base, name);
+    if (e == ERR_EXISTS)
+        return ERR_OK;
+    if (e == ERR_OK)
+        *ret_is_created = true;
+    return e;
+}
+
+/* The part of a mailbox path before its '/', with a NUL. */
+static void
+domain_of(const char *path, char ret[MAILDIR_PATH_MAX])
+{
+    size_t len = strcspn(path, "/");
+    ASSERT(len < MAILDIR_PATH_MAX);
+    memcpy(ret, path, len);
+    ret[len] = '\0';
+}
+
+static enum err
+box_open_dir(struct batch *b, struct box *box)
+{
+    enum err e = disk_dir_open(b->disk, b->root, box->path, &box->dir);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    char domain[MAILDIR_PATH_MAX];
+    domain_of(box->path, domain);
+    TRY(dir_make(b->root, domain, &box->is_created));
+    TRY(dir_make(b->root, box->path, &box->is_created));
+    return disk_dir_open(b->disk, b->root, box->path, &box->dir);
+}
+
+/* new/ comes last, so that where it is the others are, unless somebody took them away. */
+static enum err
+box_make_parts(struct box *box)
+{
+    TRY(dir_make(box->dir, "cur", &box->is_created));
+    TRY(dir_make(box->dir, "tmp", &box->is_created));
+    return dir_make(box->dir, "new", &box->is_created);
+}
+
+static enum err
+box_open(struct batch *b, struct box *box)
+{
+    struct disk_stat st;
+    TRY(box_open_dir(b, box));
+    TRY(disk_stat_name(b->root, box->path, &st));
+    box->inode = st.inode;
+    enum err e = disk_dir_open(b->disk, box->dir, "new", &box->new_dir);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    TRY(box_make_parts(box));
+    return disk_dir_open(b->disk, box->dir, "new", &box->new_dir);
+}
+
+static void
+box_close(struct box *box)
+{
+    disk_dir_close(box->new_dir);
+    disk_dir_close(box->dir);
+    box->new_dir = box->dir = NULL;
+}
+
+/* The opened mailbox of a delivery; NULL with *ret_error when it cannot be opened. */
+static struct box *
+box_find(struct batch *b, const char *path, enum err *ret_error)
+{
+    for (size_t i = 0; i < b->box_count; i++)
+        if (strcmp(b->boxes[i].path, path) == 0)
+            return &b->boxes[i];
+    struct box *box = &b->boxes[b->box_count];
+    *box = (struct box){.path = path};
+    enum err e = box_open(b, box);
+    if (e != ERR_OK) {
+        box_close(box);
+        *ret_error = e;
+        return NULL;
+    }
+    b->box_count++;
+    return box;
+}
+
+/* Make durable what leads from the root to new/. */
+static enum err
+box_sync_path(struct batch *b, struct box *box)
+{
+    char domain[MAILDIR_PATH_MAX];
+    domain_of(box->path, domain);
+    struct disk_dir *dir;
+    TRY(disk_dir_sync(box->dir));
+    TRY(disk_dir_open(b->disk, b->root, domain, &dir));
+    enum err e = disk_dir_sync(dir);
+    disk_dir_close(dir);
+    if (e != ERR_OK)
+        return e;
+    return disk_dir_sync(b->root);
+}
+
+/* --- one delivery: judge it and write its file --- */
+
+/* Octets on their way into a file. */
+struct file_sink {
+    struct disk_file *file;
+    uint64_t offset;
+};
+
+static enum err
+file_sink_write(void *ctx, struct span octets)
+{
+    struct file_sink *sink = ctx;
+    TRY(disk_pwrite(sink->file, sink->offset, octets));
+    sink->offset += octets.len;
+    return ERR_OK;
+}
+
+/* Whether the message may be added to the mailbox; an error when its size cannot be found out. */
+static enum err
+quota_eval(struct batch *b, struct item *item, uint64_t size_bytes, enum maildir_outcome *ret)
+{
+    struct maildir_quota quota = {item->d->quota_bytes, size_bytes};
+    struct box *box = item->box;
+    enum maildir_outcome outcome = MAILDIR_DELIVERED;
+    if (quota.limit_bytes > 0 && size_bytes > quota.limit_bytes) {
+        outcome = MAILDIR_TOO_BIG;
+    } else if (quota.limit_bytes > 0) {
+        if (!box->has_usage)
+            TRY(maildir_usage_load(b->disk, box->dir, quota, item->d->now_us, item->d->name, &box->usage));
+        box->has_usage = true;
+        if ((uint64_t)box->usage.bytes + size_bytes > quota.limit_bytes)
+            outcome = MAILDIR_OVER_QUOTA;
+        else
+            box->usage.bytes += (int64_t)size_bytes;
+    }
+    *ret = outcome;
+    return ERR_OK;
+}
+
+static enum err
+tmp_open(struct item *item)
+{
+    const unsigned flags = DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE;
+    enum err e = disk_open(item->box->dir, item->tmp_path, flags, &item->file);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    TRY(box_make_parts(item->box));
+    return disk_open(item->box->dir, item->tmp_path, flags, &item->file);
+}
+
+static void
+tmp_write(struct item *item, const struct maildir_content *content)
+{
+    const struct maildir_delivery *d = item->d;
+    snprintf(item->tmp_path, sizeof(item->tmp_path), "tmp/%s", d->name);
+    snprintf(item->new_path, sizeof(item->new_path), "%s,S=%llu,W=%llu", d->name, (unsigned long long)content->size_bytes,
+             (unsigned long long)content->virtual_bytes);
+    enum err e = tmp_open(item);
+    if (e != ERR_OK) {
+        item_fail(item, "create", e);
+        return;
+    }
+    item->is_in_tmp = true;
+    struct file_sink sink = {.file = item->file};
+    e = maildir_content_write(content, file_sink_write, &sink);
+    if (e != ERR_OK)
+        item_fail(item, "write", e);
+    else
+        ASSERT(sink.offset == content->size_bytes);
+}
+
+static void
+item_prepare(struct batch *b, struct item *item)
+{
+    struct maildir_delivery *d = item->d;
+    struct maildir_content content;
+    enum maildir_outcome outcome = MAILDIR_DELIVERED;
+    enum err e = maildir_content_open(d, &content);
+    if (e != ERR_OK) {
+        item_fail(item, "read", e);
+        return;
+    }
+    d->ret_size_bytes = content.size_bytes;
+    if (content.is_loop)
+        item_refuse(item, MAILDIR_LOOP);
+    else if ((item->box = box_find(b, d->mailbox, &e)) == NULL)
+        item_fail(item, "open", e);
+    else if ((e = quota_eval(b, item, content.size_bytes, &outcome)) != ERR_OK)
+        item_fail(item, "quota", e);
+    else if (outcome != MAILDIR_DELIVERED)
+        item_refuse(item, outcome);
+    else
+        tmp_write(item, &content);
+    maildir_content_done(&content);
+}
+
+/* --- the later steps --- */
+
+static void
+item_sync(struct item *item)
+{
+    enum err e = disk_sync_data(item->file);
+    disk_close(item->file);
+    item->file = NULL;
+    if (e != ERR_OK)
+        item_fail(item, "sync", e);
+}
+
+static void
+item_rename(struct item *item)
+{
+    enum err e = disk_rename(item->box->dir, item->tmp_path, item->box->new_dir, item->new_path);
+    if (e != ERR_OK) {
+        item_fail(item, "rename", e);
+        return;
+    }
+    item->is_in_tmp = false;
+    item->box->is_renamed_into = true;
+}
+
+static bool
+box_is_durable(const struct batch *b, const struct box *box)
+{
+    if (box->is_created)
+        return false;
+    for (size_t i = 0; i < b->count; i++)
+        if (b->items[i].box == box && b->items[i].d->durable_inode == box->inode)
+            return true;
+    return false;
+}
+
+/* Sync the directories of one mailbox; deliveries into it are done, or all of them failed. */
+static void
+box_finish(struct batch *b, struct box *box)
+{
+    if (!box->is_renamed_into)
+        return;
+    enum err e = disk_dir_sync(box->new_dir);
+    if (e == ERR_OK && !box_is_durable(b, box))
+        e = box_sync_path(b, box);
+    for (size_t i = 0; i < b->count; i++) {
+        struct item *item = &b->items[i];
+        if (item->box != box || !item->is_live)
+            continue;
+        /* The file is in the mailbox either way, so it counts. */
+        maildir_usage_add(box->dir, item->d->ret_size_bytes);
+        if (e != ERR_OK)
+            item_fail(item, "sync directory", e);
+        else
+            item->d->ret_inode = box->inode;
+    }
+}
+
+static void
+item_clean(struct item *item)
+{
+    disk_close(item->file);
+    item->file = NULL;
+    if (item->is_in_tmp && disk_unlink(item->box->dir, item->tmp_path) == ERR_OK)
+        item->is_in_tmp = false;
+}
+
+static void
+batch_run(struct batch *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        item_prepare(b, &b->items[i]);
+    for (size_t i = 0; i < b->count; i++)
+        if (b->items[i].is_live)
+            item_sync(&b->items[i]);
+    for (size_t i = 0; i < b->count; i++)
+        if (b->items[i].is_live)
+            item_rename(&b->items[i]);
+    for (size_t i = 0; i < b->box_count; i++)
+        box_finish(b, &b->boxes[i]);
+    for (size_t i = 0; i < b->count; i++)
+        item_clean(&b->items[i]);
+    for (size_t i = 0; i < b->box_count; i++)
+        box_close(&b->boxes[i]);
+}
+
+/* Paths and names of our own making only: one '/' in a path, none in a name, no component that begins with '.'. */
+static bool
+names_are_safe(const struct maildir_delivery *d)
+{
+    const char *slash = strchr(d->mailbox, '/');
+    return slash != NULL && slash != d->mailbox && d->mailbox[0] != '.' && slash[1] != '.' && slash[1] != '\0' &&
+           strchr(slash + 1, '/') == NULL && strlen(d->mailbox) < MAILDIR_PATH_MAX && d->name[0] != '\0' &&
+           d->name[0] != '.' && strchr(d->name, '/') == NULL && strlen(d->name) < MAILDIR_NAME_MAX;
+}
+
+void
+maildir_deliver(struct disk *disk, struct disk_dir *root, struct maildir_delivery *deliveries, size_t count)
+{
+    ASSERT(count <= MAILDIR_BATCH_MAX);
+    struct batch *b = malloc(sizeof(*b));
+    for (size_t i = 0; i < count; i++) {
+        struct maildir_delivery *d = &deliveries[i];
+        d->ret_error = b == NULL ? ERR_LIMIT : names_are_safe(d) ? ERR_OK : ERR_SYNTAX;
+        d->ret_outcome = MAILDIR_DELIVERED;
+        d->ret_step = "open";
+        d->ret_inode = 0;
+        d->ret_size_bytes = 0;
+    }
+    if (b == NULL)
+        return;
+    *b = (struct batch){.disk = disk, .root = root};
+    for (size_t i = 0; i < count; i++)
+        if (deliveries[i].ret_error == ERR_OK)
+            b->items[b->count++] = (struct item){.d = &deliveries[i], .is_live = true};
+    batch_run(b);
+    free(b);
+}
