@@ -25,6 +25,14 @@
 #include "rt/packet.h"
 #include "rt/stream.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define RT_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RT_ASAN 1
+#endif
+#endif
+
 enum fiber_state {
     FIBER_READY,         /* on rt->ready: new, yielded or unparked */
     FIBER_READY_WITHOUT, /* on rt->ready, made so by its deadline or by cancellation: a late fiber_unpark() is ignored */
@@ -48,11 +56,12 @@ struct fiber {
     int64_t parked_at_ns;
     uint32_t timer_index; /* place in the timer heap, or FIBER_NO_TIMER */
     uint32_t turn_bytes;  /* charged since it last suspended: the turn rule */
+    uint32_t child_count; /* children not yet ended, over all its groups */
     uint8_t state;        /* enum fiber_state */
     uint8_t result;       /* enum err: what fiber_park() returns */
     bool is_canceled;
     bool is_deaf; /* parked in fiber_park_uncancelable() */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef RT_ASAN
     void *fake_stack;
 #endif
 };
@@ -80,7 +89,7 @@ struct rt_body_ops {
     void (*stopped)(struct rt *rt);
 
     /*
-     * Streams. The callers in stream.c have checked cancellation and charged the turn before; `data.len`, `cap` > 0.
+     * Streams. The callers in stream.c have checked cancellation and charge the turn; `data.len`, `cap` > 0.
      * The body fills `rt` (and, for streams, `peer` and `local`) of what it returns.
      */
     enum err (*listener_open)(struct rt *rt, int fd, struct listener **ret);
@@ -125,11 +134,10 @@ struct rt {
     bool is_stopping;
     struct cond stop;
 
-    /* Of fiber.c alone. */
+    /* Of fiber.c and stack.c alone. */
     void *loop_sp;
     struct stack_pool *stacks;
-    struct census *census; /* NULL unless stacks are measured */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef RT_ASAN
     void *loop_fake_stack;
     const void *loop_stack_bottom;
     size_t loop_stack_size;
@@ -176,6 +184,27 @@ void rt_core_cancel_all(struct rt *rt);
  * them. Returns when to call again: rt->now_ns for at once, INT64_MAX when nobody is parked. The real body's business.
  */
 int64_t rt_core_trim(struct rt *rt, int64_t age_ns, size_t count);
+
+/*
+ * The turn rule, for the callers of the body's operations: each call is charged what it moved, at least TURN_CALL_BYTES, so that
+ * 64 KiB or 64 small calls without a suspend lead to a yield. ERR_CANCELED for a cancelled fiber, whatever is ready.
+ */
+enum { TURN_CALL_BYTES = STREAM_TURN_BYTES / 64 };
+
+NODISCARD static inline enum err
+turn_begin(struct fiber *f)
+{
+    if (f->turn_bytes >= STREAM_TURN_BYTES)
+        return fiber_yield(f);
+    return f->is_canceled ? ERR_CANCELED : ERR_OK;
+}
+
+static inline void
+turn_charge(struct fiber *f, size_t bytes)
+{
+    size_t charge = bytes < TURN_CALL_BYTES ? TURN_CALL_BYTES : bytes > STREAM_TURN_BYTES ? STREAM_TURN_BYTES : bytes;
+    f->turn_bytes += (uint32_t)charge;
+}
 
 static inline bool
 rt_core_has_ready(const struct rt *rt)
