@@ -19,7 +19,7 @@ SCALARS = {"u8": ("uint8_t", 1), "u16": ("uint16_t", 2), "u32": ("uint32_t", 4),
 # Names that would collide with those of channel.h and codec.h.
 RESERVED = {"call", "post", "hub", "link", "peer", "service", "counters", "type", "types", "form", "forms", "reader", "writer",
             "frame", "role", "serve_fn"}
-TEXT_MAX = 16 * 1024 * 1024
+TEXT_MAX = 32 * 1024 * 1024
 LIST_MAX = 10000
 FORM_FDS_MAX = 2
 FRAME_BODY_MAX = 128 * 1024 - 12
@@ -68,9 +68,9 @@ class Form:
 
 
 class Message:
-    def __init__(self, kind, name, senders, receivers, request, reply, is_system, where):
+    def __init__(self, kind, name, senders, receivers, request, reply, taker, where):
         self.kind, self.name, self.senders, self.receivers = kind, name, senders, receivers
-        self.request, self.reply, self.is_system, self.where = request, reply, is_system, where
+        self.request, self.reply, self.taker, self.where = request, reply, taker, where
 
 
 def tokenize(path):
@@ -152,9 +152,7 @@ def read_messages(path):
     r = Reader(path)
     structs, records, messages, names = {}, {}, [], set()
     while r.peek() is not None:
-        is_system = r.peek() == "system"
-        if is_system:
-            r.take()
+        taker = r.take() if r.peek() in ("system", "hub") else None
         where, kind, name = r.where, r.take(), r.name()
         if name in RESERVED or name in names or name.endswith("_reply") or name.endswith("_service"):
             complain(where, f"the name {name!r} is taken")
@@ -171,9 +169,9 @@ def read_messages(path):
         if kind == "call":
             r.take("reply")
             reply = Form(name + "_reply", r.fields(), where)
-        if is_system and (kind != "post" or senders != ["parent"]):
-            complain(where, "system messages are posts of the parent")
-        messages.append(Message(kind, name, senders, receivers, request, reply, is_system, where))
+        if taker and (kind != "post" or senders != ["parent"]):
+            complain(where, f"{taker} messages are posts of the parent")
+        messages.append(Message(kind, name, senders, receivers, request, reply, taker, where))
     return structs, records, messages
 
 
@@ -295,7 +293,7 @@ def role_mask(roles):
 
 
 def serves(messages, role):
-    return [m for m in messages if role in m.receivers and not m.is_system]
+    return [m for m in messages if role in m.receivers and not m.taker]
 
 
 def c_handler(m):
@@ -311,7 +309,7 @@ def c_header(structs, records, messages):
            '#include "ipc/channel.h"', '#include "ipc/codec.h"', ""]
     out += ["enum ipc_type_number {"] + [f"    IPC_TYPE_{m.name.upper()}," for m in messages] + ["    IPC_TYPE_COUNT,", "};", ""]
     out += ["/* One message: who may say it to whom, and its forms. */", "struct ipc_type {", "    const char *name;",
-            "    unsigned senders;   /* set of ROLE_BIT */", "    unsigned receivers;", "    bool is_system;",
+            "    unsigned senders;   /* set of ROLE_BIT */", "    unsigned receivers;", "    bool is_system;     /* served by the process itself, not by its role */",
             "    const struct ipc_form *request;", "    const struct ipc_form *reply; /* NULL: a post */", "};", "",
             "extern const struct ipc_type ipc_types[IPC_TYPE_COUNT];", "",
             "/* Every form, for tests that go over all of them. */",
@@ -332,7 +330,7 @@ def c_header(structs, records, messages):
         else:
             out += [f"NODISCARD enum err ipc_post_{m.name}(struct ipc_link *to, const struct ipc_{m.name} *message);", ""]
     tables = [(role, serves(messages, role)) for role in ROLES]
-    tables = [(role, ms) for role, ms in tables if ms] + [("system", [m for m in messages if m.is_system])]
+    tables = [(role, ms) for role, ms in tables if ms] + [("system", [m for m in messages if m.taker == "system"])]
     for role, ms in tables:
         out += [f"struct ipc_{role}_service {{"] + [f"    {c_handler(m)}" for m in ms] + ["};",
                 f"void ipc_hub_serve_{role}(struct ipc_hub *hub, const struct ipc_{role}_service *service, void *ctx);", ""]
@@ -485,7 +483,7 @@ def c_source(structs, records, messages, protocol):
     for m in messages:
         reply = f"&{m.name}_reply_form" if m.reply else "NULL"
         out += [f'    [IPC_TYPE_{m.name.upper()}] = {{"{m.name}", {role_mask(m.senders)},',
-                f"        {role_mask(m.receivers)}, {'true' if m.is_system else 'false'}, &{m.name}_form, {reply}}},"]
+                f"        {role_mask(m.receivers)}, {'true' if m.taker == 'system' else 'false'}, &{m.name}_form, {reply}}},"]
     out += ["};", ""]
     talks = {r: set() for r in ROLES}
     for m in messages:
@@ -504,7 +502,7 @@ def c_source(structs, records, messages, protocol):
     for role in ROLES:
         if serves(messages, role):
             out += c_service(role, serves(messages, role))
-    out += c_service("system", [m for m in messages if m.is_system])
+    out += c_service("system", [m for m in messages if m.taker == "system"])
     return "\n".join(out).rstrip("\n") + "\n"
 
 

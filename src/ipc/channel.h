@@ -33,7 +33,6 @@ enum {
 
 struct ipc_hub;
 struct ipc_link;
-struct ipc_service;
 
 /*
  * The process at the other end of one channel, as handlers see it. Lives until the channel has ended and every handler
@@ -98,8 +97,17 @@ bool ipc_link_is_attached(const struct ipc_link *link);
 /* Suspend until the link has a channel; ERR_TIMEOUT, ERR_CANCELED. */
 NODISCARD enum err ipc_link_wait(struct fiber *f, struct deadline by, struct ipc_link *link);
 
-/* Be told, without suspending, of each channel to `role` that ends. One listener a hub. */
-void ipc_hub_on_closed(struct ipc_hub *hub, void (*fn)(void *ctx, enum ipc_role role, uint16_t instance), void *ctx);
+/* A channel that ended. */
+struct ipc_closed {
+    enum ipc_role role;
+    uint16_t instance;
+    enum err why;             /* ERR_CLOSED by the peer; ERR_CANCELED by us; ERR_PROTOCOL the peer broke the protocol; ERR_LIMIT, ERR_IO */
+    const char *message_name; /* with ERR_PROTOCOL: the message it was about, "?" when unknown */
+    bool was_replaced;        /* a newer channel to the same process is in use */
+};
+
+/* Be told, without suspending, of each channel that ends, for the log. Without a listener a line goes to rt_log_line(). */
+void ipc_hub_on_closed(struct ipc_hub *hub, void (*fn)(void *ctx, const struct ipc_closed *closed), void *ctx);
 
 struct ipc_counters ipc_hub_counters(const struct ipc_hub *hub);
 
