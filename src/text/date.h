@@ -20,7 +20,7 @@ struct date {
     uint32_t microsecond;
 };
 
-/* The date at `wall_us` (microseconds since 1970-01-01 UTC), shifted by `zone_minutes` east of UTC; clamped to 0-9999. */
+/* The date at `wall_us` (microseconds since 1970-01-01 UTC), seen `zone_minutes` east of UTC; clamped to years 0-9999. */
 struct date date_from_wall(int64_t wall_us, int32_t zone_minutes);
 
 /* Append "Mon, 2 Nov 2026 09:05:00 +0100", RFC 5322 §3.3. `zone_minutes` within one day either way. */
@@ -28,11 +28,5 @@ NODISCARD enum err date_format_mail(int64_t wall_us, int32_t zone_minutes, struc
 
 /* Append "2026-11-02T08:05:00.123456Z", RFC 3339, in UTC. */
 NODISCARD enum err date_format_log(int64_t wall_us, struct buf *to);
-
-/*
- * Read a date-time of RFC 5322 §3.3 whole (optional weekday and seconds, the obsolete zone names and two-digit years
- * too, a comment at the end ignored): microseconds since 1970 in *ret. ERR_SYNTAX otherwise, also for a 30 February.
- */
-NODISCARD enum err date_parse_mail(struct span s, int64_t *ret_wall_us);
 
 #endif
