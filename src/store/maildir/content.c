@@ -15,20 +15,21 @@ enum {
     FIELDS_BYTES_MAX = 8 * 1024, /* the added fields: three addresses of at most 512 octets */
 };
 
-/* A piece of the message: borrowed from inline content, or read into `chunk`. Empty at the end. */
+/* A piece of the message: borrowed from the octets at hand, or read into `chunk`. Empty at the end. */
 static enum err
 message_read(const struct maildir_delivery *d, uint64_t offset, uint8_t *chunk, struct span *ret)
 {
-    if (d->content_file == NULL) {
-        struct span rest = offset < d->content.len ? span_skip(d->content, offset) : SPAN_EMPTY;
+    if (offset < d->content.len) {
+        struct span rest = span_skip(d->content, offset);
         *ret = rest.len > MAILDIR_CHUNK_BYTES ? span_first(rest, MAILDIR_CHUNK_BYTES) : rest;
         return ERR_OK;
     }
-    if (offset >= d->content_bytes) {
+    offset -= d->content.len;
+    if (d->content_file == NULL || offset >= d->content_file_bytes) {
         *ret = SPAN_EMPTY;
         return ERR_OK;
     }
-    uint64_t left = d->content_bytes - offset;
+    uint64_t left = d->content_file_bytes - offset;
     size_t want = left < MAILDIR_CHUNK_BYTES ? (size_t)left : MAILDIR_CHUNK_BYTES, n = 0;
     TRY(disk_pread(d->content_file, offset, chunk, want, &n));
     if (n < want)

@@ -70,9 +70,9 @@ struct maildir_delivery {
     struct span sender;        /* reverse path without <>, empty for the null sender; no CR, LF or NUL */
     struct span recipient;     /* for Delivered-To; likewise */
     struct span original;      /* for X-Original-To when it differs from `recipient` and is not empty; likewise */
-    struct span content;       /* the message, CRLF line ends; unused when `content_file` is set */
-    struct disk_file *content_file;
-    uint64_t content_bytes;    /* of `content_file` */
+    struct span content;       /* the message, CRLF line ends: these octets, */
+    struct disk_file *content_file; /* then those of this file when it is not NULL */
+    uint64_t content_file_bytes;
     uint64_t quota_bytes;      /* 0: none */
     int64_t now_us;            /* wall clock */
     uint64_t durable_inode;    /* `ret_inode` of an earlier delivery to this mailbox by this process that succeeded, or 0 */
