@@ -1,0 +1,216 @@
+/*
+ * expansion.c - from the recipient a client named to the mailbox it means.
+ *
+ * Directory answers one step at a time; this file walks. What stands for one mailbox, user or store gets that target in place, asked
+ * anew at each attempt: queued mail follows a changed configuration. What stands for other addresses is replaced by them, once: the
+ * replaced one stays as RECIPIENT_EXPANDED, which is also how the walk notices that it comes by again. Depth and number are bounded
+ * by delivery { expansion-depth, expansion-recipients }, so no alias loop or bomb goes on (requirement 75, standards P18).
+ */
+#include "queue/queue_state.h"
+
+#include "net/trail.h"
+#include "proto/addr/mailbox.h"
+
+enum { RECIPIENT_ADDRESS_MAX = 512, RETRY_JITTER_PARTS = 10 };
+
+/* --- failing ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The wait before attempt number `attempts` + 1, varied by up to a tenth, in microseconds. */
+static int64_t
+retry_delay_us(struct queue *queue, uint32_t attempts)
+{
+    const struct config_u64_list *schedule = &queue->env->config->delivery.schedule;
+    size_t step = attempts == 0 ? 0 : attempts - 1;
+    if (step >= schedule->count)
+        step = schedule->count - 1;
+    int64_t delay_us = (int64_t)schedule->items[step].value * 1000;
+    int64_t tenth = delay_us / RETRY_JITTER_PARTS;
+    if (tenth > 0)
+        delay_us += (int64_t)rt_random_below(queue->rt, (uint64_t)(2 * tenth)) - tenth;
+    return delay_us;
+}
+
+void
+queue_recipient_failed(struct queue *queue, struct envelope_recipient *recipient, enum delivery_class class,
+                       struct span status, struct span reason)
+{
+    recipient->attempts++;
+    recipient->status = status;
+    recipient->reason = reason;
+    if (class == DELIVERY_FAILED)
+        recipient->state = RECIPIENT_HELD;
+    else
+        recipient->next_attempt_us = rt_wall_us(queue->rt) + retry_delay_us(queue, recipient->attempts);
+}
+
+/* --- walking ------------------------------------------------------------------------------------------------------------------------- */
+
+struct walk {
+    struct queue *queue;
+    struct envelope *envelope;
+    struct arena *mem;
+    size_t room; /* recipients that fit at envelope->recipients */
+};
+
+static enum err
+ask_directory(struct fiber *f, struct walk *walk, struct span address, uint32_t offset,
+              struct ipc_recipient_expand_reply *ret)
+{
+    uint8_t text[RECIPIENT_ADDRESS_MAX];
+    struct buf domain;
+    buf_init_fixed(&domain, text, sizeof(text));
+    struct mailbox mailbox;
+    struct ipc_recipient_expand request = {.local_part = address, .offset = offset};
+    if (mailbox_parse(address, true, &mailbox) == ADDR_OK) {
+        TRY(mailbox_format_domain(&mailbox, &domain));
+        request.local_part = mailbox_local(&mailbox);
+        request.domain = buf_span(&domain);
+    }
+    struct queue *queue = walk->queue;
+    struct deadline by = deadline_in(queue->rt, config_duration_ns(queue->env->config->limits.lookup_timeout_ms));
+    return ipc_recipient_expand(f, by, ipc_hub_link(queue->env->hub, ROLE_DIRECTORY), &request, walk->mem, ret);
+}
+
+static bool
+is_known(const struct envelope *envelope, struct span address)
+{
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        if (span_equal_nocase(envelope->recipients[i].address, address))
+            return true;
+    return false;
+}
+
+/* Make room for one more recipient; those there may move. */
+static enum err
+grow(struct walk *walk)
+{
+    struct envelope *envelope = walk->envelope;
+    if (envelope->recipient_count < walk->room)
+        return ERR_OK;
+    size_t room = walk->room * 2 + 16;
+    struct envelope_recipient *recipients = arena_alloc(walk->mem, room * sizeof(*recipients));
+    if (recipients == NULL)
+        return ERR_LIMIT;
+    memcpy(recipients, envelope->recipients, envelope->recipient_count * sizeof(*recipients));
+    envelope->recipients = recipients;
+    walk->room = room;
+    return ERR_OK;
+}
+
+/* Append one recipient that number `parent` stands for, unless the walk has been there. */
+static enum err
+append_recipient(struct walk *walk, size_t parent, const struct ipc_target *target)
+{
+    struct envelope *envelope = walk->envelope;
+    if (is_known(envelope, target->name))
+        return ERR_OK;
+    TRY(grow(walk));
+    const struct envelope_recipient *from = &envelope->recipients[parent];
+    envelope->recipients[envelope->recipient_count++] = (struct envelope_recipient){
+        .address = target->name,
+        .orcpt = from->orcpt,
+        .notify = from->notify,
+        .depth = from->depth + 1,
+        .target = target->kind == TARGET_UNEXPANDED ? TARGET_UNEXPANDED : (enum recipient_target)target->kind,
+        .target_name = target->kind == TARGET_UNEXPANDED ? SPAN_EMPTY : target->name,
+        .target_detail = target->detail,
+    };
+    return ERR_OK;
+}
+
+/* Replace recipient `i` by the targets of the reply, asking on while there are more of them. */
+static enum err
+replace_recipient(struct fiber *f, struct walk *walk, size_t i, const struct ipc_recipient_expand_reply *first)
+{
+    const struct config_delivery *config = &walk->queue->env->config->delivery;
+    struct ipc_recipient_expand_reply reply = *first;
+    uint32_t offset = 0;
+    for (;;) {
+        for (size_t n = 0; n < reply.targets_count; n++) {
+            if (walk->envelope->recipient_count >= config->expansion_recipients.value) {
+                queue_recipient_failed(walk->queue, &walk->envelope->recipients[i], DELIVERY_FAILED, SPAN("5.1.3"),
+                                       SPAN("the address stands for more recipients than expansion-recipients allows"));
+                return ERR_OK;
+            }
+            TRY(append_recipient(walk, i, &reply.targets[n]));
+        }
+        offset += (uint32_t)reply.targets_count;
+        if (!reply.more || reply.targets_count == 0)
+            break;
+        TRY(ask_directory(f, walk, walk->envelope->recipients[i].address, offset, &reply));
+    }
+    walk->envelope->recipients[i].state = RECIPIENT_EXPANDED;
+    log_write(walk->queue->log, LOG_MESSAGE_EXPANDED, LOG_ID(KEY_ID, walk->envelope->id),
+              LOG_TEXT(KEY_TO, walk->envelope->recipients[i].address), LOG_U64(KEY_COUNT, offset));
+    return ERR_OK;
+}
+
+static void
+fail_by_status(struct queue *queue, struct envelope_recipient *recipient, enum recipient_status status)
+{
+    switch (status) {
+    case RECIPIENT_STATUS_UNKNOWN:
+        queue_recipient_failed(queue, recipient, DELIVERY_FAILED, SPAN("5.1.1"), SPAN("no such user here"));
+        return;
+    case RECIPIENT_STATUS_NOT_LOCAL:
+        queue_recipient_failed(queue, recipient, DELIVERY_FAILED, SPAN("5.7.1"),
+                               SPAN("the address is not of this server, and relaying is not available"));
+        return;
+    case RECIPIENT_STATUS_SUSPENDED:
+        queue_recipient_failed(queue, recipient, DELIVERY_DEFERRED, SPAN("4.2.1"), SPAN("the account is suspended"));
+        return;
+    case RECIPIENT_STATUS_OVER_QUOTA:
+        queue_recipient_failed(queue, recipient, DELIVERY_DEFERRED, SPAN("4.2.2"), SPAN("the mailbox is full"));
+        return;
+    case RECIPIENT_STATUS_TOO_BIG:
+        queue_recipient_failed(queue, recipient, DELIVERY_FAILED, SPAN("5.2.3"), SPAN("the message is too large for this mailbox"));
+        return;
+    case RECIPIENT_STATUS_OK:
+    case RECIPIENT_STATUS_UNAVAILABLE:
+        queue_recipient_failed(queue, recipient, DELIVERY_DEFERRED, SPAN("4.3.0"), SPAN("the directory cannot say where the address leads"));
+        return;
+    }
+}
+
+/* One step for recipient `i`. */
+static enum err
+expand_one(struct fiber *f, struct walk *walk, size_t i)
+{
+    struct queue *queue = walk->queue;
+    struct envelope_recipient *recipient = &walk->envelope->recipients[i];
+    if (recipient->depth > queue->env->config->delivery.expansion_depth.value) {
+        queue_recipient_failed(queue, recipient, DELIVERY_FAILED, SPAN("5.4.6"), SPAN("more aliases lead to one another than expansion-depth allows"));
+        return ERR_OK;
+    }
+    struct ipc_recipient_expand_reply reply;
+    enum err e = ask_directory(f, walk, recipient->address, 0, &reply);
+    if (e == ERR_CANCELED || e == ERR_LIMIT)
+        return e;
+    if (e != ERR_OK || reply.status != RECIPIENT_STATUS_OK || reply.targets_count == 0) {
+        fail_by_status(queue, recipient, e == ERR_OK ? (enum recipient_status)reply.status : RECIPIENT_STATUS_UNAVAILABLE);
+        return ERR_OK;
+    }
+    const struct ipc_target *target = &reply.targets[0];
+    if (reply.targets_count > 1 || reply.more || target->kind == TARGET_UNEXPANDED)
+        return replace_recipient(f, walk, i, &reply);
+    recipient->target = (enum recipient_target)target->kind;
+    recipient->target_name = target->name;
+    recipient->target_detail = target->detail;
+    return ERR_OK;
+}
+
+enum err
+queue_expand(struct fiber *f, struct queue *queue, struct envelope *envelope, struct arena *mem, int64_t now_us,
+             bool *ret_changed)
+{
+    struct walk walk = {.queue = queue, .envelope = envelope, .mem = mem, .room = envelope->recipient_count};
+    size_t before = envelope->recipient_count;
+    for (size_t i = 0; i < envelope->recipient_count; i++) {
+        struct envelope_recipient *recipient = &envelope->recipients[i];
+        bool is_due = recipient->state == RECIPIENT_PENDING && recipient->next_attempt_us <= now_us;
+        if (is_due && recipient->target == TARGET_UNEXPANDED)
+            TRY(expand_one(f, &walk, i));
+    }
+    *ret_changed = envelope->recipient_count != before;
+    return ERR_OK;
+}

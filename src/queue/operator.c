@@ -1,0 +1,379 @@
+/*
+ * operator.c - what operators see of the queue and do to it, on behalf of control.
+ *
+ * Listings read the spool, a slice at a time, and cost what they read; nothing of them is kept in memory.
+ */
+#include "queue/queue_state.h"
+
+#include "proto/addr/mailbox.h"
+
+enum {
+    LIST_ENTRIES_MAX = 40,
+    LIST_EXAMINED_MAX = 400, /* messages read for one answer */
+    SUMMARY_MAX = 2048,
+    ANY_PLACE = 255,
+};
+
+/* --- status ----------------------------------------------------------------------------------------------------------------------- */
+
+void
+queue_on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request,
+                     struct arena *mem, struct ipc_role_status_reply *ret)
+{
+    (void)f;
+    (void)from;
+    (void)request;
+    const struct queue *queue = ctx;
+    struct spool_stats stats;
+    spool_stats_get(queue->spool, &stats);
+    const struct ipc_counter counters[] = {
+        {SPAN("messages"), queue->schedule.messages.count},
+        {SPAN("ready"), queue->schedule.ready_count},
+        {SPAN("in_hand"), queue->schedule.in_hand_count},
+        {SPAN("waiting"), queue->schedule.later.count},
+        {SPAN("held"), queue->schedule.held_count},
+        {SPAN("accepted_total"), queue->accepted},
+        {SPAN("refused_total"), queue->refused},
+        {SPAN("delivered_total"), queue->delivered},
+        {SPAN("deferred_total"), queue->deferred},
+        {SPAN("failed_total"), queue->held},
+        {SPAN("finished_total"), queue->finished},
+        {SPAN("batches_total"), queue->committer.batches},
+        {SPAN("commits_total"), queue->committer.groups},
+        {SPAN("spool_live_bytes"), stats.live_bytes},
+        {SPAN("spool_disk_bytes"), stats.disk_bytes},
+        {SPAN("spool_index_bytes"), stats.index_bytes},
+        {SPAN("spool_segments"), stats.segments},
+        {SPAN("spool_copied_bytes_total"), stats.copied_bytes},
+        {SPAN("disk_full"), stats.is_disk_full || queue->is_low_on_space},
+    };
+    struct ipc_counter *copy = arena_alloc(mem, sizeof(counters));
+    if (copy == NULL)
+        return;
+    memcpy(copy, counters, sizeof(counters));
+    ret->counters = copy;
+    ret->counters_count = ARRAY_LEN(counters);
+}
+
+/* --- listing ------------------------------------------------------------------------------------------------------------------------ */
+
+static bool
+is_wanted(const struct ipc_queue_list *request, const struct envelope *envelope)
+{
+    if (!span_is_empty(request->sender) && !span_equal_nocase(request->sender, envelope->sender))
+        return false;
+    if (span_is_empty(request->recipient))
+        return true;
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        if (span_equal_nocase(request->recipient, envelope->recipients[i].address))
+            return true;
+    return false;
+}
+
+/* The envelope without its trail and with as many recipients as fit, in `mem`. Empty when even that is too much. */
+static struct span
+summarise(const struct envelope *envelope, struct arena *mem)
+{
+    struct envelope summary = *envelope;
+    summary.trail = SPAN_EMPTY;
+    uint8_t *bytes = arena_alloc(mem, SUMMARY_MAX);
+    if (bytes == NULL)
+        return SPAN_EMPTY;
+    struct buf to;
+    if (summary.recipient_count > 16)
+        summary.recipient_count = 16;
+    for (;;) {
+        buf_init_fixed(&to, bytes, SUMMARY_MAX);
+        if (envelope_encode(&summary, &to) == ERR_OK)
+            return buf_span(&to);
+        if (summary.recipient_count == 0)
+            return SPAN_EMPTY;
+        summary.recipient_count /= 2;
+    }
+}
+
+/* Read one message and add it to the answer when it is wanted. */
+static enum err
+list_one(struct fiber *f, struct queue *queue, const struct ipc_queue_list *request, struct message_id id, struct arena *mem,
+         struct ipc_queue_entry *entry, bool *ret_added)
+{
+    struct spool_read read;
+    TRY(queue_read(f, queue, id, SPOOL_STATE, &read));
+    struct arena decoded;
+    arena_init(&decoded, QUEUE_ENVELOPE_MEMORY_MAX);
+    struct envelope envelope;
+    enum err e = envelope_decode(read.data, &decoded, &envelope);
+    const struct queued *q = schedule_find(&queue->schedule, id); /* it may have ended while it was read */
+    uint8_t *id_bytes = NULL;
+    if (e == ERR_OK && q != NULL && is_wanted(request, &envelope))
+        id_bytes = arena_alloc(mem, MESSAGE_ID_BYTES);
+    if (id_bytes != NULL) {
+        message_id_encode(id, id_bytes);
+        *entry = (struct ipc_queue_entry){.id = span_of(id_bytes, MESSAGE_ID_BYTES),
+                                          .place = q->place,
+                                          .next_attempt_us = q->place == QUEUED_LATER ? q->next_attempt_us : 0,
+                                          .recipient_count = (uint32_t)envelope.recipient_count,
+                                          .summary = summarise(&envelope, mem)};
+        *ret_added = true;
+    }
+    arena_clear(&decoded);
+    spool_read_done(&read);
+    return e;
+}
+
+void
+queue_on_queue_list(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_list *request,
+                    struct arena *mem, struct ipc_queue_list_reply *ret)
+{
+    (void)from;
+    struct queue *queue = ctx;
+    struct message_id after = {0};
+    if (request->after.len == MESSAGE_ID_BYTES)
+        after = message_id_decode(request->after.data);
+    struct queued *items[LIST_EXAMINED_MAX];
+    size_t found = schedule_list_after(&queue->schedule, after, items, LIST_EXAMINED_MAX);
+    struct message_id *ids = arena_alloc(mem, (found + 1) * sizeof(*ids));
+    struct ipc_queue_entry *entries = arena_alloc(mem, LIST_ENTRIES_MAX * sizeof(*entries));
+    uint8_t *last = arena_alloc(mem, MESSAGE_ID_BYTES);
+    if (ids == NULL || entries == NULL || last == NULL)
+        return;
+    size_t kept = 0;
+    for (size_t i = 0; i < found; i++)
+        if (request->state == ANY_PLACE || items[i]->place == request->state)
+            ids[kept++] = queued_id(items[i]);
+        else
+            after = queued_id(items[i]);
+    size_t limit = request->limit < LIST_ENTRIES_MAX ? request->limit : LIST_ENTRIES_MAX;
+    size_t added = 0, looked_at = 0;
+    while (looked_at < kept && added < limit) {
+        bool is_added = false;
+        struct message_id id = ids[looked_at++];
+        enum err e = list_one(f, queue, request, id, mem, &entries[added], &is_added);
+        if (e == ERR_CANCELED)
+            return;
+        if (is_added)
+            added++;
+        if (message_id_compare(id, after) > 0)
+            after = id;
+    }
+    if (looked_at < kept)
+        after = looked_at == 0 ? after : ids[looked_at - 1];
+    message_id_encode(after, last);
+    *ret = (struct ipc_queue_list_reply){.entries = entries,
+                                         .entries_count = added,
+                                         .more = looked_at < kept || found == LIST_EXAMINED_MAX,
+                                         .last = span_of(last, MESSAGE_ID_BYTES)};
+}
+
+/* --- one message ---------------------------------------------------------------------------------------------------------------------- */
+
+void
+queue_on_queue_envelope(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_envelope *request,
+                        struct arena *mem, struct ipc_queue_envelope_reply *ret)
+{
+    (void)from;
+    struct queue *queue = ctx;
+    struct spool_read read;
+    if (request->id.len != MESSAGE_ID_BYTES ||
+        queue_read(f, queue, message_id_decode(request->id.data), SPOOL_STATE, &read) != ERR_OK)
+        return;
+    struct span bytes = read.data;
+    ret->is_whole = bytes.len <= IPC_QUEUE_ENVELOPE_REPLY_ENVELOPE_MAX;
+    struct arena decoded;
+    arena_init(&decoded, QUEUE_ENVELOPE_MEMORY_MAX);
+    if (!ret->is_whole) { /* too many recipients to show: the first of them */
+        struct envelope envelope;
+        bytes = SPAN_EMPTY;
+        if (envelope_decode(read.data, &decoded, &envelope) == ERR_OK)
+            bytes = summarise(&envelope, mem);
+    }
+    ret->found = arena_copy(mem, bytes, &ret->envelope);
+    arena_clear(&decoded);
+    spool_read_done(&read);
+}
+
+/* One piece of a body file, in a pool job. */
+struct piece {
+    struct disk_file *file;
+    uint64_t offset;
+    uint8_t *data;
+    size_t len;
+    enum err status;
+};
+
+static void
+piece_run(void *arg)
+{
+    struct piece *piece = arg;
+    piece->status = disk_pread(piece->file, piece->offset, piece->data, piece->len, &piece->len);
+}
+
+void
+queue_on_queue_content(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_content *request,
+                       struct arena *mem, struct ipc_queue_content_reply *ret)
+{
+    (void)from;
+    struct queue *queue = ctx;
+    struct spool_read read;
+    if (request->id.len != MESSAGE_ID_BYTES ||
+        queue_read(f, queue, message_id_decode(request->id.data), SPOOL_CONTENT, &read) != ERR_OK)
+        return;
+    uint64_t head_bytes = read.data.len, total = head_bytes + read.body_bytes, offset = request->offset;
+    size_t len = IPC_QUEUE_CONTENT_REPLY_DATA_MAX;
+    ret->total_bytes = total;
+    if (offset < head_bytes) {
+        struct span rest = span_skip(read.data, offset);
+        ret->found = arena_copy(mem, span_first(rest, rest.len < len ? rest.len : len), &ret->data);
+    } else if (offset >= total) {
+        ret->found = true;
+    } else {
+        struct piece piece = {.file = read.body, .offset = offset - head_bytes, .data = arena_alloc(mem, len), .len = len};
+        if (piece.data != NULL && rt_pool_run(f, piece_run, &piece) == ERR_OK && piece.status == ERR_OK) {
+            ret->data = span_of(piece.data, piece.len);
+            ret->found = true;
+        }
+    }
+    spool_read_done(&read);
+}
+
+/* --- changing ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Give every recipient that waits or is held another chance now. */
+static enum err
+release_recipients(struct fiber *f, struct queue *queue, struct message_id id)
+{
+    struct spool_read read;
+    TRY(queue_read(f, queue, id, SPOOL_STATE, &read));
+    struct arena decoded;
+    arena_init(&decoded, QUEUE_ENVELOPE_MEMORY_MAX);
+    struct envelope envelope;
+    enum err e = envelope_decode(read.data, &decoded, &envelope);
+    if (e == ERR_OK) {
+        for (size_t i = 0; i < envelope.recipient_count; i++) {
+            struct envelope_recipient *recipient = &envelope.recipients[i];
+            if (recipient->state == RECIPIENT_HELD)
+                recipient->state = RECIPIENT_PENDING;
+            recipient->next_attempt_us = 0;
+        }
+        e = queue_write_state(f, queue, id, &envelope);
+    }
+    arena_clear(&decoded);
+    spool_read_done(&read);
+    return e;
+}
+
+static bool
+change_retry(struct fiber *f, struct queue *queue, struct queued *q)
+{
+    if (q->place == QUEUED_IN_HAND) {
+        q->wants_retry = true;
+        return true;
+    }
+    /* In hand while its state is rewritten, so that no delivery begins meanwhile. */
+    schedule_set_in_hand(&queue->schedule, q);
+    enum err e = release_recipients(f, queue, queued_id(q));
+    fresh_message_free(q->fresh);
+    q->fresh = NULL;
+    q->crashes = 0;
+    schedule_set_ready(&queue->schedule, q);
+    cond_signal(&queue->work);
+    return e == ERR_OK;
+}
+
+static bool
+change_hold(struct fiber *f, struct queue *queue, struct queued *q)
+{
+    (void)f;
+    if (q->place == QUEUED_IN_HAND)
+        q->wants_hold = true;
+    else
+        schedule_set_held(&queue->schedule, q);
+    return true;
+}
+
+static bool
+change_remove(struct fiber *f, struct queue *queue, struct queued *q)
+{
+    struct message_id id = queued_id(q);
+    if (q->place == QUEUED_IN_HAND) {
+        q->is_removed = true;
+        return true;
+    }
+    schedule_set_in_hand(&queue->schedule, q);
+    if (queue_write_state(f, queue, id, NULL) != ERR_OK) {
+        schedule_set_ready(&queue->schedule, q);
+        return false;
+    }
+    log_write(queue->log, LOG_MESSAGE_REMOVED, LOG_ID(KEY_ID, id));
+    schedule_remove(&queue->schedule, q);
+    return true;
+}
+
+struct change {
+    struct span verb;
+    bool (*run)(struct fiber *f, struct queue *queue, struct queued *q);
+};
+
+static const struct change *
+change_find(struct span verb)
+{
+    static const struct change changes[] = {
+        {{(const uint8_t *)"retry", 5}, change_retry},
+        {{(const uint8_t *)"release", 7}, change_retry},
+        {{(const uint8_t *)"hold", 4}, change_hold},
+        {{(const uint8_t *)"remove", 6}, change_remove},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++)
+        if (span_equal(changes[i].verb, verb))
+            return &changes[i];
+    return NULL;
+}
+
+/* Apply to every message there is now; each is looked up again, for it may end meanwhile. */
+static uint32_t
+change_all(struct fiber *f, struct queue *queue, const struct change *change)
+{
+    struct queued *items[64];
+    struct message_id ids[64];
+    struct message_id after = {0};
+    uint32_t changed = 0;
+    size_t n;
+    while ((n = schedule_list_after(&queue->schedule, after, items, ARRAY_LEN(items))) > 0) {
+        for (size_t i = 0; i < n; i++)
+            ids[i] = queued_id(items[i]);
+        for (size_t i = 0; i < n; i++) {
+            struct queued *q = schedule_find(&queue->schedule, ids[i]);
+            if (q != NULL && change->run(f, queue, q))
+                changed++;
+        }
+        after = ids[n - 1];
+        if (fiber_yield(f) != ERR_OK)
+            break;
+    }
+    return changed;
+}
+
+void
+queue_on_queue_change(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_change *request,
+                      struct arena *mem, struct ipc_queue_change_reply *ret)
+{
+    (void)from;
+    (void)mem;
+    struct queue *queue = ctx;
+    const struct change *change = change_find(request->verb);
+    if (change == NULL) {
+        ret->text = SPAN("the queue knows no such change");
+        return;
+    }
+    if (request->id.len != MESSAGE_ID_BYTES) {
+        ret->changed = change_all(f, queue, change);
+        return;
+    }
+    struct queued *q = schedule_find(&queue->schedule, message_id_decode(request->id.data));
+    if (q == NULL)
+        ret->text = SPAN("no such message is queued");
+    else if (change->run(f, queue, q))
+        ret->changed = 1;
+    else
+        ret->text = SPAN("the change could not be made durable; see the log");
+}
