@@ -50,6 +50,9 @@ struct sim_mount {
     struct list node;    /* in disk_sim.mounts */
     struct list handles; /* struct sim_handle */
     int64_t cost_ns;
+    bool is_dying;       /* dead after steps_left more steps */
+    bool is_dead;
+    uint64_t steps_left;
     struct disk_sim_fds fds;
 };
 
@@ -114,16 +117,22 @@ static enum err
 call_check(const struct sim_call *call, const struct sim_handle *a, const struct sim_handle *b)
 {
     charge(call, call->sim->latency.call_ns, 0, 0);
-    if (call->sim->is_crashed || (a != NULL && a->life != call->sim->life) || (b != NULL && b->life != call->sim->life))
+    if (call->sim->is_crashed || call->mount->is_dead || (a != NULL && a->life != call->sim->life) || (b != NULL && b->life != call->sim->life))
         return ERR_IO;
     return ERR_OK;
 }
 
 /* A step begins: the power may go, or it may be the one that is to fail. */
 static enum err
-step_begin(struct disk_sim *sim)
+step_begin(const struct sim_call *call)
 {
+    struct disk_sim *sim = call->sim;
     uint64_t step = sim->step + 1;
+    if (call->mount->is_dying && call->mount->steps_left == 0) {
+        call->mount->is_dead = true;
+        return ERR_IO;
+    }
+    call->mount->steps_left -= call->mount->is_dying;
     if (sim->crash_step != 0 && step >= sim->crash_step) {
         sim->is_crashed = true;
         return ERR_IO;
@@ -257,6 +266,21 @@ disk_sim_unmount(struct disk *mount)
         sim->own_mount = NULL;
     mount_free(m);
     pthread_mutex_unlock(&sim->lock);
+}
+
+void
+disk_sim_mount_die(struct disk *mount, uint64_t steps)
+{
+    struct sim_mount *m = mount_of(mount);
+    m->is_dying = true;
+    m->is_dead = steps == 0;
+    m->steps_left = steps;
+}
+
+bool
+disk_sim_mount_is_dead(const struct disk *mount)
+{
+    return CONTAINER_OF(mount, struct sim_mount, disk)->is_dead;
 }
 
 struct disk_sim *
@@ -499,7 +523,7 @@ entry_create(const struct sim_call *call, struct sim_inode *dir, struct span nam
         return ERR_NOT_FOUND;
     if (sim_entries_find(&dir->view, name) != NULL)
         return ERR_EXISTS;
-    TRY(step_begin(call->sim));
+    TRY(step_begin(call));
     struct sim_inode *inode = sim_inode_new(&call->sim->tree, is_directory);
     inode->mtime_us = call->sim->wall_us;
     sim_tree_add(&call->sim->tree, dir, name, inode);
@@ -541,8 +565,8 @@ sim_dir_sync(struct disk_dir *dir)
     CLEANUP(unlock_call) struct sim_call call = lock_call(dir->disk);
     struct sim_handle *h = handle_of_dir(dir);
     TRY(call_check(&call, h, NULL));
-    enum err e = step_begin(call.sim);
-    if (call.sim->is_crashed)
+    enum err e = step_begin(&call);
+    if (call.sim->is_crashed || call.mount->is_dead)
         return ERR_IO;
     if (e == ERR_OK && sync_fails(&call.sim->dir_sync_fails_in))
         e = ERR_IO;
@@ -631,7 +655,7 @@ sim_rename(struct disk_dir *from_dir, const char *from, struct disk_dir *to_dir,
     TRY(rename_check(inode, target_dir, replaced, keeps_existing));
     if (inode == replaced)
         return ERR_OK;
-    TRY(step_begin(call.sim));
+    TRY(step_begin(&call));
     sim_tree_rename(&call.sim->tree, source_dir, source, target_dir, target);
     step_trace(call.sim, ERR_OK, "rename " SPAN_FMT " " SPAN_FMT, SPAN_ARG(source), SPAN_ARG(target));
     return ERR_OK;
@@ -650,7 +674,7 @@ entry_remove(struct disk_dir *base, const char *path, bool is_directory)
         return ERR_NOT_FOUND;
     if (inode->is_directory != is_directory || inode->view.count > 0)
         return ERR_IO;
-    TRY(step_begin(call.sim));
+    TRY(step_begin(&call));
     step_trace(call.sim, ERR_OK, "%s " SPAN_FMT, is_directory ? "rmdir" : "unlink", SPAN_ARG(name));
     sim_tree_remove(&call.sim->tree, dir, name);
     return ERR_OK;
@@ -844,7 +868,7 @@ sim_pwritev(struct disk_file *file, uint64_t offset, const struct iovec *parts, 
     TRY(call_check(&call, h, NULL));
     if ((h->flags & DISK_WRITE) == 0)
         return ERR_IO;
-    TRY(step_begin(call.sim));
+    TRY(step_begin(&call));
     uint64_t total = 0;
     enum err e = ERR_OK;
     if ((h->flags & DISK_APPEND) != 0)
@@ -878,8 +902,8 @@ sim_sync_data(struct disk_file *file)
     CLEANUP(unlock_call) struct sim_call call = lock_call(file->disk);
     struct sim_handle *h = handle_of_file(file);
     TRY(call_check(&call, h, NULL));
-    enum err e = step_begin(call.sim);
-    if (call.sim->is_crashed)
+    enum err e = step_begin(&call);
+    if (call.sim->is_crashed || call.mount->is_dead)
         return ERR_IO;
     if (sync_fails(&call.sim->data_sync_fails_in) && e == ERR_OK)
         e = ERR_IO;
@@ -902,7 +926,7 @@ sim_truncate(struct disk_file *file, uint64_t size_bytes)
         return ERR_IO;
     if (size_bytes > DISK_SIM_FILE_BYTES_MAX)
         return ERR_FULL;
-    TRY(step_begin(call.sim));
+    TRY(step_begin(&call));
     uint64_t before = h->inode->content.block_count;
     sim_content_truncate(&h->inode->content, size_bytes, &call.sim->chance);
     sim_inode_recount(&call.sim->tree, h->inode, before);
@@ -920,7 +944,7 @@ sim_allocate(struct disk_file *file, uint64_t offset, uint64_t len)
     TRY(call_check(&call, h, NULL));
     if ((h->flags & DISK_WRITE) == 0)
         return ERR_IO;
-    TRY(step_begin(call.sim));
+    TRY(step_begin(&call));
     struct sim_content *c = &h->inode->content;
     enum err e = ERR_OK;
     uint64_t before = c->block_count;

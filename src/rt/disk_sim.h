@@ -59,6 +59,13 @@ struct disk *disk_sim_mount(struct disk_sim *sim);
 /* Close every handle of the mount and free it, as the kernel does at kill -9. The page cache stays as it is. */
 void disk_sim_unmount(struct disk *mount);
 
+/*
+ * Kill the process of this mount in the middle of its work: after `steps` more steps through it, every call through it
+ * returns ERR_IO and changes nothing. Others go on. The handles stay until disk_sim_unmount().
+ */
+void disk_sim_mount_die(struct disk *mount, uint64_t steps);
+bool disk_sim_mount_is_dead(const struct disk *mount);
+
 /* The disk behind a mount. */
 struct disk_sim *disk_sim_of(struct disk *mount);
 

@@ -640,6 +640,32 @@ an_unmount_drops_handles_and_keeps_the_cache(void **state)
 }
 
 static void
+a_mount_dies_alone_in_the_middle_of_its_work(void **state)
+{
+    (void)state;
+    struct disk_sim *sim = disk_sim_new(1);
+    struct disk *mount = disk_sim_mount(sim);
+    struct disk_dir *theirs = NULL, *root = open_dir(sim, "/");
+    ok(disk_dir_open(mount, NULL, "/", &theirs));
+    disk_sim_mount_die(mount, 2);
+    struct disk_file *file = open_file(theirs, "a", DISK_READ | DISK_WRITE | DISK_CREATE);
+    write_at(file, 0, 'a', 5);
+    assert_false(disk_sim_mount_is_dead(mount));
+    uint64_t steps = disk_sim_steps(sim);
+    assert_int_equal(disk_sync_data(file), ERR_IO);
+    assert_true(disk_sim_mount_is_dead(mount));
+    struct disk_stat st;
+    assert_int_equal(disk_stat_file(file, &st), ERR_IO);
+    assert_int_equal(disk_unlink(theirs, "a"), ERR_IO);
+    assert_int_equal(disk_sim_steps(sim), steps);
+    assert_true(exists(root, "a"));
+    disk_close(file);
+    disk_sim_unmount(mount);
+    disk_dir_close(root);
+    disk_sim_free(sim);
+}
+
+static void
 calls_cost_time(void **state)
 {
     (void)state;
@@ -971,6 +997,7 @@ main(void)
         cmocka_unit_test(a_full_disk_refuses_what_does_not_fit),
         cmocka_unit_test(negative_controls_lose_what_was_synced),
         cmocka_unit_test(an_unmount_drops_handles_and_keeps_the_cache),
+        cmocka_unit_test(a_mount_dies_alone_in_the_middle_of_its_work),
         cmocka_unit_test(calls_cost_time),
         cmocka_unit_test(descriptors_lead_to_their_files),
         cmocka_unit_test(random_runs_match_a_plain_model),
