@@ -115,8 +115,8 @@ NODISCARD enum err disk_truncate(struct disk_file *file, uint64_t size_bytes);
 NODISCARD enum err disk_allocate(struct disk_file *file, uint64_t offset, uint64_t len);
 
 /*
- * A read-only descriptor of the file for another process (I8), -1 when none can be had. The caller closes it with
- * rt_fd_close(). Simulated descriptors are numbers of the simulated world.
+ * A read-only descriptor of the file for another process (I8), -1 when none can be had: the file has to have been opened with
+ * DISK_READ and without DISK_WRITE. The caller closes it with rt_fd_close(). Simulated descriptors are numbers of the simulated world.
  */
 int disk_file_reopen_read(struct disk_file *file);
 
