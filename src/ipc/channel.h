@@ -116,6 +116,9 @@ struct ipc_counters ipc_hub_counters(const struct ipc_hub *hub);
  * outlives the hub. Requests that came earlier have waited for it. Every member must be set.
  */
 
+/* Suspend until this process serves (its role's table is set). ERR_TIMEOUT, ERR_CANCELED. */
+NODISCARD enum err ipc_hub_wait_served(struct fiber *f, struct deadline by, struct ipc_hub *hub);
+
 /* --- for generated code only ---------------------------------------------------------------------------------------- */
 
 /*

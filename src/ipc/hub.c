@@ -236,6 +236,14 @@ ipc_hub_serve_system_table(struct ipc_hub *hub, ipc_serve_fn *const *table, cons
     cond_broadcast(&hub->served);
 }
 
+enum err
+ipc_hub_wait_served(struct fiber *f, struct deadline by, struct ipc_hub *hub)
+{
+    while (hub->role_table.table == NULL)
+        TRY(cond_wait(f, by, &hub->served));
+    return ERR_OK;
+}
+
 void
 ipc_hub_on_closed(struct ipc_hub *hub, void (*fn)(void *ctx, const struct ipc_closed *closed), void *ctx)
 {

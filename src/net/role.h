@@ -12,11 +12,11 @@
 #define GODWIT_NET_ROLE_H
 
 #include "ipc/channel.h"
+#include "net/log.h"
 #include "rt/stream.h"
 
 struct config;
 struct disk_dir;
-struct log;
 
 /* A socket the parent listens on for this process. */
 struct role_listener {
@@ -36,10 +36,15 @@ struct role_env {
     size_t listener_count;
 
     /*
-     * Once rt_is_stopping(): finish by then what is under way, and return. DEADLINE_NEVER before. Edges answer 421 to the
-     * rest when it passes.
+     * Once rt_is_stopping(): finish by then what is under way, and return. DEADLINE_NEVER before. Both may change once more
+     * while the process stops: look again.
      */
     struct deadline stop_by;
+    /*
+     * A newer generation of this role has taken over, new work goes there: sessions go on as if nothing had happened until
+     * stop_by, only listening ends. False: the server stops, finish transactions in hand and answer 421 to the rest.
+     */
+    bool is_superseded;
 
     /*
      * A role that can change its configuration while it runs sets this at the start of its run function, before its first suspend. After a
@@ -60,7 +65,23 @@ struct role_desc {
     void (*warm_up)(void);
 };
 
-/* The whole life of a role's process; returns its exit status. 78 for a start record it does not understand. */
+/* Descriptors that a role's process inherits from the parent; others stand in the start record. */
+enum {
+    ROLE_FD_CHANNEL = 3, /* one end of a packet socket pair to the parent */
+    ROLE_FD_START = 4,   /* a memory file: the record `start` of messages.def */
+    ROLE_FD_FIRST = 5,   /* the first free number */
+    ROLE_FD_NONE = 65535,
+};
+
+/* How a process of Godwit writes its log: what the configuration says, and where standard error leads. */
+struct log_options role_log_options(const struct config *config);
+
+/*
+ * The whole life of a role's process; returns its exit status: 0 stopped as asked, 70 its run function returned unasked, 71 the system
+ * refused something, 78 a start record or configuration it does not understand.
+ * Called as `godwit-NAME --sandbox-test` it enters the role's sandbox, tries what must be refused (sandbox_self_test()), prints one line
+ * and returns 0, 1 when something was allowed, 77 where the kernel offers no sandbox.
+ */
 int role_main(int argc, char **argv, const struct role_desc *desc);
 
 #endif

@@ -198,8 +198,8 @@ the_start_record_comes_back(void **state)
 {
     (void)state;
     struct ipc_start_listener listeners[] = {{SPAN("mx"), 7}, {SPAN("lmtp"), 8}};
-    struct ipc_start start = {.protocol = ipc_protocol, .role = ROLE_EDGE, .instance = 2, .generation = 9, .data_dir = 5,
-                              .root = UINT16_MAX, .listeners = listeners, .listeners_count = 2, .config = SPAN("hostname x;")};
+    struct ipc_start start = {.protocol = ipc_protocol, .role = ROLE_EDGE, .instance = 2, .generation = 9, .uid = 900, .data_dir = 5,
+                              .empty_dir = UINT16_MAX, .listeners = listeners, .listeners_count = 2, .config = SPAN("hostname x;")};
     struct ipc_start back;
     struct buf bytes;
     buf_init(&bytes, MEM);
