@@ -14,14 +14,14 @@
 
 enum {
     MAILBOX_LOCAL_OCTETS_MAX = 64, /* as written, quotes included: RFC 5321 §4.5.3.1.1 */
-    MAILBOX_TEXT_MAX = 2 * MAILBOX_LOCAL_OCTETS_MAX + 2 + 1 + DOMAIN_OCTETS_MAX, /* what mailbox_format() may append */
+    MAILBOX_TEXT_MAX = MAILBOX_LOCAL_OCTETS_MAX + 1 + DOMAIN_OCTETS_MAX, /* what mailbox_format() may append */
 };
 
 struct mailbox {
-    uint8_t local_len;                        /* 1 to 64 */
-    uint8_t local[MAILBOX_LOCAL_OCTETS_MAX];  /* unquoted; printable ASCII or UTF-8, never a control octet */
-    bool is_utf8;                             /* the local part has octets of 0x80 and above: needs SMTPUTF8 */
-    struct domain domain;                     /* len 0: `literal` is set, or a bare "Postmaster" */
+    uint8_t local_len;                       /* 1 to 64 */
+    uint8_t local[MAILBOX_LOCAL_OCTETS_MAX]; /* unquoted; printable ASCII and UTF-8, never an ASCII control octet */
+    bool is_utf8;                            /* the local part has octets of 0x80 and above: needs SMTPUTF8 */
+    struct domain domain;                    /* len 0: `literal` is set, or a bare "Postmaster" */
     struct address_literal literal;
 };
 
