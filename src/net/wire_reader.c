@@ -31,6 +31,8 @@ static uint8_t *
 pool_take(struct wire_pool *pool)
 {
     struct wire_pool_buffer *buffer = pool->free;
+    if (pool->taken_count == WIRE_POOL_TAKEN_MAX)
+        return NULL;
     if (buffer != NULL) {
         pool->free = buffer->next;
         pool->free_count--;
@@ -105,11 +107,10 @@ fill(struct fiber *f, struct deadline by, struct wire_reader *r, bool is_bulk)
         if (!is_bulk)
             shrink(r);
     }
-    bool is_small = r->buffer == r->small;
-    if (is_small && (is_bulk || r->end - r->start == r->size)) {
-        if (!grow(r))
-            return ERR_LIMIT;
-    } else if (r->end == r->size) {
+    bool is_small = r->buffer == r->small, is_full = r->end - r->start == r->size;
+    if (is_small && (is_bulk || is_full) && !grow(r) && is_full)
+        return ERR_LIMIT;
+    if (r->end == r->size) {
         memmove(r->buffer, r->buffer + r->start, r->end - r->start);
         r->end -= r->start;
         r->start = 0;

@@ -15,10 +15,11 @@
 
 enum {
     WIRE_SMALL_BYTES = 768,            /* the buffer of an idle reader */
-    WIRE_LARGE_BYTES = 32 * 1024,      /* the buffer of a busy one */
+    WIRE_LARGE_BYTES = 64 * 1024,      /* the buffer of a busy one */
     WIRE_POOL_KEPT_MAX = 64,           /* large buffers kept for reuse */
+    WIRE_POOL_TAKEN_MAX = 1024,        /* large buffers in use at a time; further busy readers make do with their small one */
     WIRE_COMMAND_MAX = 2048,           /* octets of a command line with its CRLF (RFC 5321 §4.5.3.1.4 and extensions: at least 512 + about 1,300) */
-    WIRE_DISCARD_MAX = 64 * 1024,      /* octets thrown away of one over-long line before the reader gives up */
+    WIRE_DISCARD_MAX = 128 * 1024,     /* octets thrown away of one over-long line before the reader gives up */
     WIRE_TURN_LINES = 64,              /* lines given without a suspend before other fibers get their turn */
 };
 

@@ -16,6 +16,9 @@ enum {
     WIRE_PENDING_MAX = 16 * 1024,  /* the most one batch can hold */
 };
 
+/* The end of a line, for the few places that complete a message's own (an empty line after a header section). */
+#define WIRE_CRLF SPAN("\r\n")
+
 struct wire_writer {
     struct stream *stream; /* borrowed */
     struct buf pending;
