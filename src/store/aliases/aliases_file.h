@@ -5,8 +5,7 @@
  *     "quoted name": target         # begins a comment where a line begins
  *
  * Targets: an address or bare name, \name (stop expanding), "|command", /file, :include:/file. Names are compared without
- * regard to case. As Sendmail, Postfix and Exim read it; where they differ the reading that delivers least wins: a
- * malformed entry is reported with its line and left out, the others count.
+ * regard to case. As Sendmail, Postfix and Exim read it. A malformed line is reported with its number, the others count.
  * The file is the operator's: trusted to name commands, not trusted to be well-formed or small.
  */
 #ifndef GODWIT_STORE_ALIASES_ALIASES_FILE_H
@@ -39,7 +38,10 @@ struct alias_target {
 
 /* Receives what a file says, in order. `name` is unquoted, in lower case, and empty in .forward and :include: files. */
 struct aliases_sink {
-    /* One entry. Spans live as long as the file's text and `mem`. Return false to stop (the parser returns ERR_LIMIT). */
+    /*
+     * One entry. Spans live as long as `mem`. Without targets when they could not be read (a problem was reported): the
+     * name exists, its mail has to wait until somebody corrects the line. Return false to stop (ERR_LIMIT).
+     */
     bool (*entry)(void *ctx, uint32_t line, struct span name, const struct alias_target *targets, size_t target_count);
     /* A line that cannot be used; `what` says why, for people. */
     void (*problem)(void *ctx, uint32_t line, const char *what);

@@ -3,8 +3,8 @@
  *
  * So a database needs no path (the role may live in an empty root), follows no link, runs in the simulation and can be
  * crashed there. For databases of one process and one connection: the file is opened in exclusive locking mode with a
- * rollback journal and full syncs. While it is open other programs can read but not change it (a shared lock on SQLite's own lock
- * bytes, where the body has descriptors).
+ * rollback journal and full syncs. No lock is taken: other programs must leave the file alone while the role runs (it belongs to
+ * the role's user and nobody else can read it).
  * Blocking: every call on the connection belongs into a pool job, one at a time.
  */
 #ifndef GODWIT_STORE_STATE_SQLITE_DISK_H
