@@ -24,6 +24,7 @@ struct sandbox_spec {
     uint32_t uid;      /* not 0 */
     uint32_t gid;      /* not 0 */
     int death_signal;  /* as process.h: renewed after the change of uid; 0: none */
+    bool connects;     /* the configuration has this role connect somewhere; counts only where its row allows that */
 };
 
 enum sandbox_root {
@@ -41,10 +42,10 @@ struct sandbox_report {
 };
 
 /*
- * Shut the door: no_new_privs, ids, root and current directory, Landlock, seccomp, in this order. Needs a single-threaded process.
+ * Shut the door: root and current directory, ids, no_new_privs, Landlock, seccomp, in this order. Needs a single-threaded process.
  * The current directory is root_fd afterwards (when given), so that names relative to it work alike as root and as an
- * ordinary user. Stays undumpable. ERR_NOT_FOUND: no row of that name. ERR_DENIED: ids or root could not be changed
- * though asked for: the process must not go on. Seccomp or Landlock refused: ERR_OK, see the report.
+ * ordinary user. ERR_NOT_FOUND: no row of that name. ERR_DENIED: ids, root or current directory could not be changed though
+ * asked for: the process must not go on. Seccomp or Landlock refused: ERR_OK, see the report.
  */
 NODISCARD enum err sandbox_enter(const struct sandbox_spec *spec, struct sandbox_report *ret);
 
@@ -63,7 +64,7 @@ enum sandbox_refusal {
 /* Try each of these from inside and return the bits of what was refused. Changes nothing where it is allowed. */
 unsigned sandbox_self_test(void);
 
-/* The bits that must be there for a role when seccomp and Landlock (or an empty root) are in force. */
-unsigned sandbox_expected_refusals(struct span role);
+/* The bits that must be there for a role: by seccomp, and for PASSWD by seccomp, Landlock or another root. 0: no row. */
+unsigned sandbox_expected_refusals(struct span role, bool connects);
 
 #endif
