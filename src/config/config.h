@@ -22,7 +22,7 @@
 #include "config/source.h"
 #include "policy/access.h"
 
-enum { CONFIG_MEMORY_MAX = 64 * 1024 * 1024 /* of one parsed configuration, its text included */ };
+enum { CONFIG_MEMORY_MAX = 256 * 1024 * 1024 /* of one parsed configuration, its text included */ };
 
 /* --- the types of values ---------------------------------------------------------------------------------------------- */
 
@@ -173,7 +173,7 @@ struct config_deliver {
 
 /*
  * Read `sources` into a configuration that borrows nothing from them. ERR_OK with *ret, owned by the caller
- * (config_free()); ERR_SYNTAX with everything that is wrong appended to `problems`, sorted by place; ERR_LIMIT without
+ * (config_free()); ERR_SYNTAX with everything that is wrong in `problems` (empty before), sorted by place; ERR_LIMIT without
  * memory. *ret is untouched on failure. Pure; does not look at any file.
  */
 NODISCARD enum err config_parse(const struct config_sources *sources, struct config_problems *problems, struct config **ret);
@@ -219,7 +219,9 @@ const struct config_listener *config_listener_find(const struct config *config, 
  */
 struct config_mailbox config_postmaster(const struct config *config, const struct config_domain *domain);
 
-/* The limits and rules by which sessions of one listener are judged. Borrows from `config`. */
+/*
+ * The limits and rules by which sessions of one listener are judged, NULL: of the local socket. Borrows from `config`.
+ */
 struct access_policy config_access_policy(const struct config *config, const struct config_listener *listener);
 
 /* Whether anybody beyond this machine can connect: neither loopback nor a unix socket. */

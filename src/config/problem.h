@@ -32,8 +32,16 @@ struct config_problems {
 void config_problems_init(struct config_problems *p);
 void config_problems_done(struct config_problems *p);
 
+/* A word of the file made fit for a message: printable, at most 80 octets, NUL-terminated. Print `text` with %s. */
+struct config_quoted {
+    char text[84];
+};
+
+struct config_quoted config_quote(struct span s);
+
 /* Add one, printf-like; what does not fit into CONFIG_PROBLEM_TEXT_MAX is cut off. Never fails: see `dropped`. */
-FORMAT(4, 5) void config_problem_add(struct config_problems *p, uint32_t order, struct source_pos pos, const char *format, ...);
+FORMAT(4, 5) void config_problem_add(struct config_problems *p, uint32_t order, struct source_pos pos,
+                                     const char *format, ...);
 
 /* Sort by file in the order of reading, line and column; those found first at one place stay first. */
 void config_problems_sort(struct config_problems *p);

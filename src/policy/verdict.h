@@ -55,6 +55,12 @@ struct verdict {
     uint64_t facts_needed;  /* likewise, for VERDICT_NEED_FACTS */
 };
 
+static inline uint64_t
+fact_bit(enum fact_id fact)
+{
+    return UINT64_C(1) << fact;
+}
+
 /* The stable code, "relay-denied", and a sentence for people. */
 struct span reason_code(enum reason reason);
 struct span reason_sentence(enum reason reason);
