@@ -31,7 +31,4 @@
             fail_msg("%s: got \"%.*s\", wanted \"%.*s\"", (row_name), SPAN_ARG(got_), SPAN_ARG(wanted_)); \
     } while (0)
 
-/* A span of a literal that may hold NULs, for initialisers of static rows. */
-#define ROW_SPAN(literal) {(const uint8_t *)("" literal), sizeof(literal) - 1}
-
 #endif

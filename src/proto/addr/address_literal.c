@@ -84,7 +84,7 @@ parse_ipv6(struct span s, int elided_min, uint8_t ip[2 * IPV6_GROUPS])
 bool
 address_literal_parse(struct span s, struct address_literal *ret)
 {
-    static const struct span ipv6_tag = {(const uint8_t *)"IPv6:", 5};
+    static const struct span ipv6_tag = SPAN("IPv6:");
     if (s.len < 2 || s.data[0] != '[' || s.data[s.len - 1] != ']')
         return false;
     struct span inner = span_of(s.data + 1, s.len - 2);

@@ -59,8 +59,8 @@ enum smtp_foreign_protocol { SMTP_FOREIGN_NONE, SMTP_FOREIGN_TLS, SMTP_FOREIGN_H
 
 /*
  * Recognise another protocol in the start of what a client sent, at any point of a plain-text session (requirement
- * 19): TLS by its record header (0x16 0x03), HTTP by a method, a target and " HTTP/" (or a header field such as "Host:"
- * of a request that came in pieces), SSH by "SSH-". Two bytes are enough for TLS; for the others pass a whole line.
+ * 19): TLS by its record header (0x16 0x03), HTTP by a method and a space or by the field "Host:", SSH by "SSH-". Two
+ * octets are enough for TLS; for the others pass what stands at the start of a line, nine octets are enough.
  */
 enum smtp_foreign_protocol smtp_foreign_detect(struct span start);
 

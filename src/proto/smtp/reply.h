@@ -24,7 +24,7 @@ enum reply_id {
 
 struct reply {
     enum reply_id id;
-    struct span text[SMTP_REPLY_TEXTS_MAX]; /* for the {words} of the template, from left to right; borrowed */
+    struct span text[SMTP_REPLY_TEXTS_MAX]; /* for the {words} of the row's text, from left to right; borrowed */
     uint64_t number;                        /* for its {#word} */
 };
 
@@ -67,7 +67,7 @@ bool smtp_reply_is_positive(enum reply_id id);
 bool smtp_reply_is_transient(enum reply_id id);
 
 /*
- * Append the reply as it goes on the wire, CRLF at every line's end. Foreign text is escaped and cut at 200 octets.
+ * Append the reply as it goes on the wire, CRLF at every line's end. Foreign text is escaped and cut at 500 octets.
  * ERR_LIMIT when `to` is full.
  */
 NODISCARD enum err smtp_reply_format(const struct reply *r, struct buf *to);

@@ -10,14 +10,14 @@ test_equal_nocase(void **state)
         struct span a, b;
         bool equal;
     } rows[] = {
-        {"both empty", ROW_SPAN(""), ROW_SPAN(""), true},
-        {"case", ROW_SPAN("MaIl"), ROW_SPAN("mAiL"), true},
-        {"length", ROW_SPAN("mail"), ROW_SPAN("mai"), false},
-        {"@ is not `", ROW_SPAN("@"), ROW_SPAN("`"), false},
-        {"[ is not {", ROW_SPAN("["), ROW_SPAN("{"), false},
-        {"NUL counts", ROW_SPAN("a\0b"), ROW_SPAN("A\0B"), true},
-        {"after a NUL", ROW_SPAN("a\0b"), ROW_SPAN("a\0c"), false},
-        {"8 bit is exact", ROW_SPAN("\xc3\xa4"), ROW_SPAN("\xc3\x84"), false},
+        {"both empty", SPAN(""), SPAN(""), true},
+        {"case", SPAN("MaIl"), SPAN("mAiL"), true},
+        {"length", SPAN("mail"), SPAN("mai"), false},
+        {"@ is not `", SPAN("@"), SPAN("`"), false},
+        {"[ is not {", SPAN("["), SPAN("{"), false},
+        {"NUL counts", SPAN("a\0b"), SPAN("A\0B"), true},
+        {"after a NUL", SPAN("a\0b"), SPAN("a\0c"), false},
+        {"8 bit is exact", SPAN("\xc3\xa4"), SPAN("\xc3\x84"), false},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         CHECK(rows[i].name, span_equal_nocase(rows[i].a, rows[i].b) == rows[i].equal);
@@ -85,20 +85,20 @@ test_to_u64(void **state)
         bool ok;
         uint64_t value;
     } rows[] = {
-        {"zero", ROW_SPAN("0"), 10, true, 0},
-        {"leading zeros", ROW_SPAN("00000000000000000007"), 10, true, 7},
-        {"21 digits", ROW_SPAN("000000000000000000007"), 10, false, 0},
-        {"largest", ROW_SPAN("18446744073709551615"), UINT64_MAX, true, UINT64_MAX},
-        {"one more", ROW_SPAN("18446744073709551616"), UINT64_MAX, false, 0},
-        {"far more", ROW_SPAN("99999999999999999999"), UINT64_MAX, false, 0},
-        {"at max", ROW_SPAN("10"), 10, true, 10},
-        {"over max", ROW_SPAN("11"), 10, false, 0},
-        {"empty", ROW_SPAN(""), 10, false, 0},
-        {"sign", ROW_SPAN("+1"), 10, false, 0},
-        {"negative", ROW_SPAN("-1"), 10, false, 0},
-        {"space", ROW_SPAN(" 1"), 10, false, 0},
-        {"hex", ROW_SPAN("0x1"), 10, false, 0},
-        {"NUL", ROW_SPAN("1\0"), 10, false, 0},
+        {"zero", SPAN("0"), 10, true, 0},
+        {"leading zeros", SPAN("00000000000000000007"), 10, true, 7},
+        {"21 digits", SPAN("000000000000000000007"), 10, false, 0},
+        {"largest", SPAN("18446744073709551615"), UINT64_MAX, true, UINT64_MAX},
+        {"one more", SPAN("18446744073709551616"), UINT64_MAX, false, 0},
+        {"far more", SPAN("99999999999999999999"), UINT64_MAX, false, 0},
+        {"at max", SPAN("10"), 10, true, 10},
+        {"over max", SPAN("11"), 10, false, 0},
+        {"empty", SPAN(""), 10, false, 0},
+        {"sign", SPAN("+1"), 10, false, 0},
+        {"negative", SPAN("-1"), 10, false, 0},
+        {"space", SPAN(" 1"), 10, false, 0},
+        {"hex", SPAN("0x1"), 10, false, 0},
+        {"NUL", SPAN("1\0"), 10, false, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         uint64_t value = 0xdead;

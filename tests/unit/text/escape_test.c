@@ -9,20 +9,20 @@ test_rows(void **state)
 {
     (void)state;
     static const struct codec_row log_rows[] = {
-        {"plain", ROW_SPAN("a b@c"), ERR_OK, ROW_SPAN("a b@c"), true},
-        {"line end", ROW_SPAN("a\\x0d\\x0ab"), ERR_OK, ROW_SPAN("a\r\nb"), true},
-        {"NUL", ROW_SPAN("\\x00"), ERR_OK, ROW_SPAN("\0"), true},
-        {"terminal escape", ROW_SPAN("\\x1b[31m"), ERR_OK, ROW_SPAN("\x1b[31m"), true},
-        {"UTF-8", ROW_SPAN("\\xc3\\xa4"), ERR_OK, ROW_SPAN("\xc3\xa4"), true},
-        {"quote", ROW_SPAN("a=\\x22b\\x22"), ERR_OK, ROW_SPAN("a=\"b\""), true},
-        {"backslash", ROW_SPAN("\\x5cx41"), ERR_OK, ROW_SPAN("\\x41"), true},
-        {"lone backslash", ROW_SPAN("a\\"), ERR_SYNTAX, ROW_SPAN(""), false},
-        {"cut off", ROW_SPAN("\\x4"), ERR_SYNTAX, ROW_SPAN(""), false},
+        {"plain", SPAN("a b@c"), ERR_OK, SPAN("a b@c"), true},
+        {"line end", SPAN("a\\x0d\\x0ab"), ERR_OK, SPAN("a\r\nb"), true},
+        {"NUL", SPAN("\\x00"), ERR_OK, SPAN("\0"), true},
+        {"terminal escape", SPAN("\\x1b[31m"), ERR_OK, SPAN("\x1b[31m"), true},
+        {"UTF-8", SPAN("\\xc3\\xa4"), ERR_OK, SPAN("\xc3\xa4"), true},
+        {"quote", SPAN("a=\\x22b\\x22"), ERR_OK, SPAN("a=\"b\""), true},
+        {"backslash", SPAN("\\x5cx41"), ERR_OK, SPAN("\\x41"), true},
+        {"lone backslash", SPAN("a\\"), ERR_SYNTAX, SPAN(""), false},
+        {"cut off", SPAN("\\x4"), ERR_SYNTAX, SPAN(""), false},
     };
     codec_check(log_rows, ARRAY_LEN(log_rows), escape_decode, escape_append_log);
     static const struct codec_row reply_rows[] = {
-        {"quote stays", ROW_SPAN("<\"a b\"@c>"), ERR_OK, ROW_SPAN("<\"a b\"@c>"), true},
-        {"line end", ROW_SPAN("\\x0d\\x0a"), ERR_OK, ROW_SPAN("\r\n"), true},
+        {"quote stays", SPAN("<\"a b\"@c>"), ERR_OK, SPAN("<\"a b\"@c>"), true},
+        {"line end", SPAN("\\x0d\\x0a"), ERR_OK, SPAN("\r\n"), true},
     };
     codec_check(reply_rows, ARRAY_LEN(reply_rows), escape_decode, escape_append_reply);
 }
