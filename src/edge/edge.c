@@ -1,0 +1,127 @@
+/*
+ * edge.c - the process: its listeners, its sessions, its end.
+ */
+#include "edge/edge.h"
+
+#include "base/assert.h"
+#include "edge/session.h"
+#include "edge/status.h"
+
+#include <stdlib.h>
+
+#define ACCEPT_PAUSE_NS (100 * NS_PER_MS) /* when descriptors run out */
+
+static void
+accept_run(struct fiber *f, void *arg)
+{
+    struct edge_listener *listener = arg;
+    struct edge *edge = listener->edge;
+    for (;;) {
+        struct stream *stream;
+        enum err e = stream_accept(f, DEADLINE_NEVER, listener->socket, &stream);
+        if (e == ERR_CANCELED)
+            return;
+        if (e == ERR_OK) {
+            session_start(listener, stream);
+            continue;
+        }
+        log_write(edge->log, LOG_ACCEPT_FAILED, LOG_TEXT(KEY_LISTENER, listener->config->title.value), LOG_ERR(KEY_ERROR, e));
+        if (fiber_sleep(f, deadline_in(edge->rt, ACCEPT_PAUSE_NS)) != ERR_OK)
+            return;
+    }
+}
+
+/* A listener of the environment, with what its sessions are judged by. False: the configuration does not know it. */
+static bool
+listener_init(struct edge_listener *to, struct edge *edge, const struct role_listener *from)
+{
+    const struct config_listener *config = config_listener_find(edge->config, from->name);
+    if (config == NULL)
+        return false;
+    *to = (struct edge_listener){
+        .edge = edge,
+        .socket = from->listener,
+        .config = config,
+        .policy = config_access_policy(edge->config, config),
+        .is_lmtp = config->protocol.value == CONFIG_PROTOCOL_LMTP,
+    };
+    return true;
+}
+
+static void
+listeners_init(struct edge *edge)
+{
+    struct role_env *env = edge->env;
+    edge->listeners = calloc(env->listener_count == 0 ? 1 : env->listener_count, sizeof(*edge->listeners));
+    for (size_t i = 0; edge->listeners != NULL && i < env->listener_count; i++) {
+        if (listener_init(&edge->listeners[edge->listener_count], edge, &env->listeners[i]))
+            edge->listener_count++;
+        else
+            log_write(edge->log, LOG_INTERNAL_FAULT, LOG_TEXT(KEY_LISTENER, env->listeners[i].name),
+                      LOG_TEXT(KEY_DETAIL, SPAN("this listener is not in the configuration")));
+    }
+}
+
+static void
+edge_init(struct edge *edge, struct role_env *env)
+{
+    uint64_t seed[2];
+    uint16_t process;
+    rt_random(env->rt, seed, sizeof(seed));
+    rt_random(env->rt, &process, sizeof(process));
+    *edge = (struct edge){
+        .env = env,
+        .rt = env->rt,
+        .log = env->log,
+        .config = env->config,
+        .hostname = domain_span(&env->config->hostname.value),
+        .directory = ipc_hub_link(env->hub, ROLE_DIRECTORY),
+        .queue = ipc_hub_link(env->hub, ROLE_QUEUE),
+        .resolver = ipc_hub_link(env->hub, ROLE_RESOLVER),
+        .control = ipc_hub_link(env->hub, ROLE_CONTROL),
+    };
+    message_id_source_init(&edge->ids, 0, process);
+    wire_pool_init(&edge->buffers);
+    client_units_init(&edge->units, EDGE_UNITS_MAX, seed);
+    list_init(&edge->sessions);
+    trail_sampler_init(&edge->sampler, env->config->history.refused_per_second.value);
+    listeners_init(edge);
+}
+
+/* End the sessions that have no transaction under way: each says 421 and unwinds. The others see for themselves. */
+static void
+end_idle_sessions(struct edge *edge)
+{
+    LIST_FOR_EACH (link, &edge->sessions) {
+        struct session *s = CONTAINER_OF(link, struct session, link);
+        if (s->fiber != NULL && s->tx == NULL)
+            fiber_cancel(s->fiber);
+    }
+}
+
+void
+edge_run(struct fiber *f, struct role_env *env)
+{
+    struct edge edge;
+    struct fiber_group acceptors;
+    edge_init(&edge, env);
+    fiber_group_init(&acceptors, f);
+    fiber_group_init(&edge.session_fibers, f);
+    ipc_hub_serve_edge(env->hub, &edge_service, &edge);
+    for (size_t i = 0; i < edge.listener_count; i++)
+        if (fiber_group_spawn(&acceptors, "edge.accept", accept_run, &edge.listeners[i]) != ERR_OK)
+            log_write(edge.log, LOG_OUT_OF_MEMORY, LOG_TEXT(KEY_LISTENER, edge.listeners[i].config->title.value));
+
+    while (rt_wait_stop(f, DEADLINE_NEVER) == ERR_TIMEOUT)
+        continue;
+    fiber_group_end(f, &acceptors);
+    end_idle_sessions(&edge);
+    size_t left = edge.session_count;
+    if (fiber_group_join(f, env->stop_by, &edge.session_fibers) != ERR_OK)
+        log_write(edge.log, LOG_SESSIONS_CUT, LOG_U64(KEY_COUNT, left));
+
+    ipc_hub_serve_edge(env->hub, &edge_service, NULL);
+    client_units_done(&edge.units);
+    wire_pool_done(&edge.buffers);
+    free(edge.listeners);
+}
