@@ -170,7 +170,7 @@ void rt_core_done(struct rt *rt);
 /* Run the first ready fiber until it suspends or ends. False when none is ready. Not from inside a fiber. */
 bool rt_core_step(struct rt *rt);
 
-/* Make the fibers ready whose deadline is at or before rt->now_ns: earliest first, ERR_TIMEOUT. */
+/* Make the fibers ready whose deadline is at or before rt->now_ns: earliest first (ties in any order), ERR_TIMEOUT. */
 void rt_core_expire(struct rt *rt);
 
 /* The earliest deadline anybody waits for; INT64_MAX for none. */
