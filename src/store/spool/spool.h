@@ -46,6 +46,7 @@ struct spool_options {
     int64_t compact_age_ns;   /* a sealed segment this old is copied forward (I4) */
     uint32_t spare_segments;  /* prewritten segments kept ready beyond the reserved ones */
     bool is_read_only;        /* for inspection: nothing is created, sealed or removed */
+    bool may_be_lost;         /* tmpfs and network file systems are accepted (I6) */
     /* Fill dst with unpredictable bytes (rt_random); called on the loop only. */
     void (*random)(void *random_arg, void *dst, size_t len);
     void *random_arg;
@@ -100,7 +101,9 @@ struct spool_report {
  * to stay open), creating it in an empty directory. Recovery: reads past the page cache (I5), drops incomplete last
  * batches, seals what was not sealed, removes body files of no message. Damage does not fail it: it is in *ret_report
  * (caller's, about 64 KiB). No batch can be placed before maintenance has prepared a segment.
- * ERR_PROTOCOL: the format is newer than this program. ERR_DAMAGED: the superblock is not readable. ERR_IO final. ERR_LIMIT memory.
+ * ERR_PROTOCOL: the format is newer than this program. ERR_DAMAGED: the superblock is not readable. ERR_DENIED: a file system
+ * that does not keep what was synced (tmpfs, network), and the options do not say that mail may be lost. ERR_NOT_FOUND: read only
+ * and no spool here. ERR_IO final. ERR_LIMIT memory.
  */
 NODISCARD enum err spool_open(struct disk *disk, struct disk_dir *dir, const struct spool_options *options,
                               struct spool_report *ret_report, struct spool **ret);
@@ -155,7 +158,7 @@ struct spool_op {
     const struct spool_body *body; /* SPOOL_PUT_CONTENT: the finished file whose bytes follow those of the parts; else NULL */
 };
 
-/* Loop. An empty batch that gathers; several may gather, one at a time is placed. NULL without memory. */
+/* Loop. An empty batch that gathers. One gathers at a time, so not before the last one was placed or ended. NULL without memory. */
 struct spool_batch *spool_batch_new(struct spool *spool);
 
 /*
@@ -170,7 +173,7 @@ NODISCARD enum err spool_batch_add(struct spool_batch *batch, enum spool_use use
 bool spool_batch_is_empty(const struct spool_batch *batch);
 uint64_t spool_batch_bytes(const struct spool_batch *batch); /* on disk, when placed */
 
-/* Loop. Give the batch its place at the end of the log. Not empty; no other batch may be placed and not yet ended. Never fails. */
+/* Loop. Give the batch its place at the end of the log. Not empty, and the batch placed before has ended (I1). Never fails. */
 void spool_batch_place(struct spool_batch *batch);
 
 /* Job (arg: the batch). Checksum, write, sync. */
