@@ -1,8 +1,8 @@
 /*
  * disk_sim.c - the simulated body of disk.h: handles, steps and faults over the model of content and tree.
  *
- * disk_sim_content.c knows sectors, disk_sim_tree.c knows entries; here is what a call means, what it costs, and when the
- * power goes. See disk_sim.h for the promises.
+ * disk_sim_content.c knows sectors, disk_sim_tree.c knows entries; here is what a call means, what it costs, and when
+ * the power goes. See disk_sim.h for the promises.
  */
 #include "rt/disk_sim.h"
 
@@ -117,9 +117,10 @@ static enum err
 call_check(const struct sim_call *call, const struct sim_handle *a, const struct sim_handle *b)
 {
     charge(call, call->sim->latency.call_ns, 0, 0);
-    if (call->sim->is_crashed || call->mount->is_dead || (a != NULL && a->life != call->sim->life) || (b != NULL && b->life != call->sim->life))
+    uint64_t life = call->sim->life;
+    if (call->sim->is_crashed || call->mount->is_dead)
         return ERR_IO;
-    return ERR_OK;
+    return (a == NULL || a->life == life) && (b == NULL || b->life == life) ? ERR_OK : ERR_IO;
 }
 
 /* A step begins: the power may go, or it may be the one that is to fail. */
@@ -626,7 +627,8 @@ is_above(const struct sim_inode *inode, const struct sim_inode *dir)
 }
 
 static enum err
-rename_check(const struct sim_inode *inode, const struct sim_inode *to_dir, const struct sim_inode *target, bool keeps_existing)
+rename_check(const struct sim_inode *inode, const struct sim_inode *to_dir, const struct sim_inode *target,
+             bool keeps_existing)
 {
     if (inode == NULL)
         return ERR_NOT_FOUND;
@@ -954,8 +956,8 @@ sim_allocate(struct disk_file *file, uint64_t offset, uint64_t len)
     else
         sim_content_allocate(c, offset, len, &call.sim->chance);
     sim_inode_recount(&call.sim->tree, h->inode, before);
-    step_trace(call.sim, e, "allocate #%llu %llu+%llu", (unsigned long long)h->inode->number, (unsigned long long)offset,
-               (unsigned long long)len);
+    step_trace(call.sim, e, "allocate #%llu %llu+%llu", (unsigned long long)h->inode->number,
+               (unsigned long long)offset, (unsigned long long)len);
     return e;
 }
 

@@ -1,14 +1,14 @@
 /*
  * disk_sim.h - a disk in memory that crashes: the simulated body of disk.h.
  *
- * For tests only. One `struct disk_sim` is the disk of one machine; processes reach it through mounts (struct disk), so that
- * the handles of a killed process can be dropped together. What programs see is the page cache; what a power cut leaves is
- * kept apart from it:
+ * For tests only. One `struct disk_sim` is the disk of one machine; processes reach it through mounts (struct disk), so
+ * that the handles of a killed process can be dropped together. What programs see is the page cache; what a power cut
+ * leaves is kept apart from it:
  *
- * - Content is durable in sectors of 512 bytes, which never tear. disk_sync_data() makes all sectors and the size of that
- *   file durable, and nothing of its directory. Of what was not synced a crash leaves any subset, sector by sector, old
- *   or new; a sector written twice between syncs may also come back as it was in between. An unsynced size comes back as
- *   the old one, the new one or a multiple of 512 between them; bytes that never arrived read as zeros.
+ * - Content is durable in sectors of 512 bytes, which never tear. disk_sync_data() makes all sectors and the size of
+ *   that file durable, and nothing of its directory. Of what was not synced a crash leaves any subset, sector by
+ *   sector, old or new; a sector written twice between syncs may also come back as it was in between. An unsynced size
+ *   comes back as the old one, the new one or a multiple of 512 between them; bytes that never arrived read as zeros.
  * - Directory entries are durable after disk_dir_sync() of the directory that holds them. Creations, renames and
  *   removals wait as operations; a crash keeps any subset that respects order where operations touch the same name. A
  *   rename is one operation: it is durable whole or not at all, and syncing either directory makes it durable (as the
@@ -16,17 +16,17 @@
  *   A directory's own entry in its parent is not made durable by syncing the directory. A file with content but without
  *   a durable entry is gone after the crash.
  * - When more than 1024 directory operations wait, the oldest become durable, as a journal commits now and then.
- * - A failed sync of data writes any subset of the file's unsynced sectors and marks the others clean: later syncs return
- *   ERR_OK and never write them, the page cache goes on showing them, DISK_NO_CACHE reads and a reboot show the disk
- *   (what Linux does; I5). A failed sync of a directory makes nothing durable.
+ * - A failed sync of data writes any subset of the file's unsynced sectors and marks the others clean: later syncs
+ *   return ERR_OK and never write them, the page cache goes on showing them, DISK_NO_CACHE reads and a reboot show the
+ *   disk (what Linux does; I5). A failed sync of a directory makes nothing durable.
  *
- * Everything that changes something or syncs is a step, counted from 1; reads are not. A crash test runs its work once to learn
- * the number of steps, then for each step: disk_sim_crash_at(step), the work (every call fails with ERR_IO from that step
- * on and changes nothing, so the code unwinds), disk_sim_reboot(seed), recovery, checks. disk_sim_clone() before
- * the reboot lets one crash be looked at with many seeds. Same seeds and same calls give the same bytes.
- * A mutex makes calls from several threads safe; determinism is then up to the threads.
- * Not simulated: links, permissions (uid 0, or as set), atime, sectors that tear, a disk that lies about flushes (but for the
- * two negative controls).
+ * Everything that changes something or syncs is a step, counted from 1; reads are not. A crash test runs its work once
+ * to learn the number of steps, then for each step: disk_sim_crash_at(step), the work (every call fails with ERR_IO
+ * from that step on and changes nothing, so the code unwinds), disk_sim_reboot(seed), recovery, checks.
+ * disk_sim_clone() before the reboot lets one crash be looked at with many seeds. Same seeds and same calls give the
+ * same bytes. A mutex makes calls from several threads safe; determinism is then up to the threads. Not simulated:
+ * links, permissions (uid 0, or as set), atime, sectors that tear, a disk that lies about flushes (but for the two
+ * negative controls).
  */
 #ifndef GODWIT_RT_DISK_SIM_H
 #define GODWIT_RT_DISK_SIM_H
@@ -47,10 +47,15 @@ struct disk_sim *disk_sim_new(uint64_t seed);
 /* Free the disk, its mounts and every handle still open. NULL is accepted. */
 void disk_sim_free(struct disk_sim *sim);
 
-/* An independent copy: content, waiting operations, counters and switches, but no mounts. Pages are shared until written. */
+/*
+ * An independent copy: content, waiting operations, counters and switches, but no mounts. Pages are shared until
+ * written.
+ */
 struct disk_sim *disk_sim_clone(struct disk_sim *sim);
 
-/* The mount for programs that need only one; lives as long as `sim`. Its root is disk_dir_open(disk, NULL, "/", ...). */
+/*
+ * The mount for programs that need only one; lives as long as `sim`. Its root is disk_dir_open(disk, NULL, "/", ...).
+ */
 struct disk *disk_sim_disk(struct disk_sim *sim);
 
 /* Another mount of the same disk, for one process. */
@@ -83,9 +88,9 @@ void disk_sim_crash(struct disk_sim *sim);
 bool disk_sim_is_crashed(const struct disk_sim *sim);
 
 /*
- * Power comes back: `seed` decides what of the unsynced survived, also how much of it (nothing and everything included).
- * Forgets a crash step that was set, failures that were not yet due, waiting operations and orphans. Handles from before
- * answer ERR_IO and are closed as usual. May be called without a crash before: then it is one.
+ * Power comes back: `seed` decides what of the unsynced survived, also how much of it (nothing and everything
+ * included). Forgets a crash step that was set, failures that were not yet due, waiting operations and orphans. Handles
+ * from before answer ERR_IO and are closed as usual. May be called without a crash before: then it is one.
  */
 void disk_sim_reboot(struct disk_sim *sim, uint64_t seed);
 
@@ -102,8 +107,8 @@ void disk_sim_fail_at(struct disk_sim *sim, uint64_t step, enum err e);
 void disk_sim_drop_caches(struct disk_sim *sim);
 
 /*
- * XOR `mask` (not 0) onto `len` bytes at `offset` of the file at `path` (from the root), in cache and on disk; not a step.
- * ERR_NOT_FOUND, or ERR_LIMIT where the file is shorter.
+ * XOR `mask` (not 0) onto `len` bytes at `offset` of the file at `path` (from the root), in cache and on disk; not a
+ * step. ERR_NOT_FOUND, or ERR_LIMIT where the file is shorter.
  */
 NODISCARD enum err disk_sim_damage(struct disk_sim *sim, const char *path, uint64_t offset, uint64_t len, uint8_t mask);
 
@@ -119,7 +124,10 @@ void disk_sim_ignore_dir_syncs(struct disk_sim *sim, bool is_ignoring);
 
 /* --- time --- */
 
-/* What calls cost in virtual time, nanoseconds; all 0 at first. A sync takes between half and twice its value by chance. */
+/*
+ * What calls cost in virtual time, nanoseconds; all 0 at first. A sync takes between half and twice its value by
+ * chance.
+ */
 struct disk_sim_latency {
     int64_t call_ns;     /* any call */
     int64_t byte_ps;     /* picoseconds for each byte written to the cache or read */

@@ -227,7 +227,10 @@ slot_list(struct sim_content *c, uint64_t block, struct sim_slot *slot)
     slot->is_listed = true;
 }
 
-/* The sectors of `mask` are about to change in the cache: their older unsynced content may have reached the disk before. */
+/*
+ * The sectors of `mask` are about to change in the cache: their older unsynced content may have reached the disk
+ * before.
+ */
 static void
 slot_touch(struct sim_content *c, uint64_t block, struct sim_slot *slot, unsigned mask, struct sim_random *chance)
 {

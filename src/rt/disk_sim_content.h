@@ -1,9 +1,9 @@
 /*
  * disk_sim_content.h - the bytes of one simulated file, twice: as the page cache shows them and as the disk keeps them.
  *
- * For disk_sim.c only. Blocks of 4 KiB hold 8 sectors each; a block of zeros takes no memory, a block whose cache and disk
- * agree takes one page, pages are shared between clones until written. Each sector that differs is either dirty (the next
- * sync writes it) or lost (a failed sync marked it clean; nothing will write it).
+ * For disk_sim.c only. Blocks of 4 KiB hold 8 sectors each; a block of zeros takes no memory, a block whose cache and
+ * disk agree takes one page, pages are shared between clones until written. Each sector that differs is either dirty
+ * (the next sync writes it) or lost (a failed sync marked it clean; nothing will write it).
  */
 #ifndef GODWIT_RT_DISK_SIM_CONTENT_H
 #define GODWIT_RT_DISK_SIM_CONTENT_H

@@ -543,7 +543,8 @@ sim_tree_crash(struct sim_tree *t, struct sim_random *chance, const struct sim_o
 /* --- what programs change --- */
 
 static struct operation *
-operation_new(struct sim_tree *t, enum operation_kind kind, struct sim_inode *dir, struct span name, struct sim_inode *inode)
+operation_new(struct sim_tree *t, enum operation_kind kind, struct sim_inode *dir, struct span name,
+              struct sim_inode *inode)
 {
     struct operation *o = calloc(1, sizeof *o);
     ASSERT(o != NULL);

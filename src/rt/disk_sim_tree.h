@@ -1,10 +1,10 @@
 /*
  * disk_sim_tree.h - the directories of a simulated disk, twice: as programs see them and as a crash leaves them.
  *
- * For disk_sim.c only. A change of entries is made in the view at once and waits as an operation until a directory sync, a
- * crash or its age makes it durable. Operations on one name become durable in their order; more rules, all so that what had
- * a durable name keeps one: a directory's removal waits for the moves out of it, and a move into a directory that has no
- * durable way to it from the root brings that way along (sync) or is lost with it (crash).
+ * For disk_sim.c only. A change of entries is made in the view at once and waits as an operation until a directory
+ * sync, a crash or its age makes it durable. Operations on one name become durable in their order; more rules, all so
+ * that what had a durable name keeps one: a directory's removal waits for the moves out of it, and a move into a
+ * directory that has no durable way to it from the root brings that way along (sync) or is lost with it (crash).
  */
 #ifndef GODWIT_RT_DISK_SIM_TREE_H
 #define GODWIT_RT_DISK_SIM_TREE_H
@@ -72,16 +72,18 @@ void sim_inode_recount(struct sim_tree *t, struct sim_inode *inode, uint64_t bef
 struct sim_inode *sim_entries_find(const struct sim_entries *e, struct span name);
 
 /*
- * Walk from `dir` along `path`. ERR_NOT_FOUND: a component is missing; ERR_IO: one is no directory. With ret_dir and ret_name
- * the walk ends before the last component, which need not exist.
+ * Walk from `dir` along `path`. ERR_NOT_FOUND: a component is missing; ERR_IO: one is no directory. With ret_dir and
+ * ret_name the walk ends before the last component, which need not exist.
  */
 NODISCARD enum err sim_tree_find(struct sim_inode *dir, struct span path, struct sim_inode **ret);
-NODISCARD enum err sim_tree_find_parent(struct sim_inode *dir, struct span path, struct sim_inode **ret_dir, struct span *ret_name);
+NODISCARD enum err sim_tree_find_parent(struct sim_inode *dir, struct span path, struct sim_inode **ret_dir,
+                                        struct span *ret_name);
 
 /* Change the view and let the operation wait. The caller has checked that it is possible. */
 void sim_tree_add(struct sim_tree *t, struct sim_inode *dir, struct span name, struct sim_inode *inode);
 void sim_tree_remove(struct sim_tree *t, struct sim_inode *dir, struct span name);
-void sim_tree_rename(struct sim_tree *t, struct sim_inode *dir, struct span name, struct sim_inode *to_dir, struct span to);
+void sim_tree_rename(struct sim_tree *t, struct sim_inode *dir, struct span name, struct sim_inode *to_dir,
+                     struct span to);
 
 /* Make the operations of `dir`, and what they depend on, durable. The number of them. */
 size_t sim_tree_sync(struct sim_tree *t, struct sim_inode *dir);

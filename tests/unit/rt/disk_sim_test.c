@@ -1,8 +1,8 @@
 /*
  * disk_sim_test.c - what the simulated disk keeps and what it loses.
  *
- * Each promise of disk_sim.h has a test that looks at many seeds: what must survive survives under all of them, what may be lost
- * is lost under some. A random run compares the disk with a plain model of files in memory.
+ * Each promise of disk_sim.h has a test that looks at many seeds: what must survive survives under all of them, what
+ * may be lost is lost under some. A random run compares the disk with a plain model of files in memory.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -408,7 +408,10 @@ a_rename_survives_whole_or_not_at_all(void **state)
     disk_sim_free(sim);
 }
 
-/* Moving a durable file into a directory that is not durable itself, and removing the one it came from, loses nothing. */
+/*
+ * Moving a durable file into a directory that is not durable itself, and removing the one it came from, loses
+ * nothing.
+ */
 static void
 a_move_never_loses_what_had_a_durable_name(void **state)
 {
