@@ -7,7 +7,8 @@
  * Names are relative to an open directory and may hold several components; none may be ".." (ERR_DENIED), none may be a
  * symbolic link.
  * Blocking: never called on the loop while fibers run. Every call may be made from any thread; one file or directory
- * handle is used by one thread at a time, except that disk_pread() may run beside anything.
+ * handle is used by one thread at a time, except that disk_pread(), and whatever names something below a directory, may run
+ * beside anything.
  */
 #ifndef GODWIT_RT_DISK_H
 #define GODWIT_RT_DISK_H
