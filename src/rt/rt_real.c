@@ -212,6 +212,7 @@ static void
 timer_fired(uv_timer_t *timer)
 {
     CONTAINER_OF(timer, struct rt_real, timer)->timer_at_ns = INT64_MAX;
+    uv_stop(timer->loop); /* uv_run(UV_RUN_ONCE) fires a timer that is due before it waits: do not wait for another event then */
 }
 
 static void
@@ -234,8 +235,7 @@ alarm_set(struct rt_real *r, int64_t at_ns)
     if (at_ns >= r->timer_at_ns)
         return;
     int64_t wait_ns = at_ns - clock_ns(CLOCK_MONOTONIC);
-    /* At least 1 ms: uv_run(UV_RUN_ONCE) fires a timer that is due before it waits, and then waits for something else. */
-    uint64_t wait_ms = wait_ns <= 0 ? 1 : ((uint64_t)wait_ns + (uint64_t)NS_PER_MS - 1) / (uint64_t)NS_PER_MS;
+    uint64_t wait_ms = wait_ns <= 0 ? 0 : ((uint64_t)wait_ns + (uint64_t)NS_PER_MS - 1) / (uint64_t)NS_PER_MS;
     uv_update_time(&r->loop);
     int error = uv_timer_start(&r->timer, timer_fired, wait_ms, 0);
     ASSERT(error == 0);
@@ -269,7 +269,7 @@ loop_turn(struct rt_real *r)
         wake_ns = earlier(wake_ns, rt->now_ns + 10 * NS_PER_MS);
     if (wake_ns != INT64_MAX)
         alarm_set(r, wake_ns);
-    uv_run(&r->loop, wake_ns <= rt->now_ns ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    uv_run(&r->loop, UV_RUN_ONCE);
 }
 
 struct first_fiber {
@@ -284,7 +284,7 @@ first_fiber_run(struct fiber *f, void *arg)
     struct first_fiber *first = arg;
     first->fn(f, first->arg);
     first->has_ended = true;
-    alarm_set(rt_real_of(fiber_rt(f)), rt_now_ns(fiber_rt(f))); /* nothing else may be left to wake the loop */
+    uv_stop(&rt_real_of(fiber_rt(f))->loop); /* do not wait: nothing else may be left to wake the loop */
 }
 
 enum err
