@@ -55,7 +55,7 @@ span_equal(struct span a, struct span b)
 static inline struct span
 span_skip(struct span s, size_t n)
 {
-    return span_of(s.data + n, s.len - n);
+    return n == 0 ? s : span_of(s.data + n, s.len - n); /* NULL + 0 is undefined in C */
 }
 
 /* The first `n` bytes of `s`; n <= s.len. */
