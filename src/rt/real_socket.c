@@ -15,9 +15,12 @@ socket_event(uv_poll_t *poll, int status, int events)
 {
     struct real_socket *s = CONTAINER_OF(poll, struct real_socket, poll);
     if (status < 0) {
-        /* An error is pending and libuv has stopped watching: let whoever waits find it with a call of its own. */
+        /*
+         * An error is pending and libuv has stopped watching: let whoever waits find it with a call of its own. Whoever calls
+         * first takes it away, so a connect that waits to be writable is not robbed by reading ahead.
+         */
         s->armed = 0;
-        events = UV_READABLE | UV_WRITABLE;
+        events = s->writer != NULL && s->reader == NULL ? UV_WRITABLE : UV_READABLE | UV_WRITABLE;
     }
     if ((events & UV_WRITABLE) != 0) {
         if (s->armed != 0)
