@@ -10,10 +10,10 @@ static const struct {
     struct span name;
     enum access_rule_action action;
 } actions[] = {
-    {{(const uint8_t *)"accept", 6}, ACCESS_RULE_ACCEPT},
-    {{(const uint8_t *)"reject", 6}, ACCESS_RULE_REJECT},
-    {{(const uint8_t *)"defer", 5}, ACCESS_RULE_DEFER},
-    {{(const uint8_t *)"drop", 4}, ACCESS_RULE_DROP},
+    {SPAN("accept"), ACCESS_RULE_ACCEPT},
+    {SPAN("reject"), ACCESS_RULE_REJECT},
+    {SPAN("defer"), ACCESS_RULE_DEFER},
+    {SPAN("drop"), ACCESS_RULE_DROP},
 };
 
 static const struct {
@@ -21,10 +21,10 @@ static const struct {
     enum access_rule_subject subject;
     const char *wanted;
 } subjects[] = {
-    {{(const uint8_t *)"client", 6}, ACCESS_RULE_CLIENT, "an address or network such as 192.0.2.0/24"},
-    {{(const uint8_t *)"helo", 4}, ACCESS_RULE_HELO, "a name such as example.com or .example.com"},
-    {{(const uint8_t *)"sender", 6}, ACCESS_RULE_SENDER, "user@example.com, example.com, .example.com or <>"},
-    {{(const uint8_t *)"recipient", 9}, ACCESS_RULE_RECIPIENT, "user@example.com, example.com or .example.com"},
+    {SPAN("client"), ACCESS_RULE_CLIENT, "an address or network such as 192.0.2.0/24"},
+    {SPAN("helo"), ACCESS_RULE_HELO, "a name such as example.com or .example.com"},
+    {SPAN("sender"), ACCESS_RULE_SENDER, "user@example.com, example.com, .example.com or <>"},
+    {SPAN("recipient"), ACCESS_RULE_RECIPIENT, "user@example.com, example.com or .example.com"},
 };
 
 /* The row of `subjects` that `word` names; false after adding a problem. */

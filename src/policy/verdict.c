@@ -9,15 +9,13 @@ struct named {
 };
 
 static const struct named reasons[REASON_COUNT] = {
-#define REASON(id, code, text) [REASON_##id] = {{(const uint8_t *)(code), sizeof(code) - 1}, \
-                                                {(const uint8_t *)(text), sizeof(text) - 1}},
+#define REASON(id, code, text) [REASON_##id] = {SPAN(code), SPAN(text)},
 #include "policy/reasons.def"
 #undef REASON
 };
 
 static const struct named facts[FACT_COUNT] = {
-#define FACT(id, name_, text) [FACT_##id] = {{(const uint8_t *)(name_), sizeof(name_) - 1}, \
-                                             {(const uint8_t *)(text), sizeof(text) - 1}},
+#define FACT(id, name_, text) [FACT_##id] = {SPAN(name_), SPAN(text)},
 #include "policy/facts.def"
 #undef FACT
 };
