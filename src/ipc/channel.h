@@ -113,10 +113,11 @@ struct ipc_counters ipc_hub_counters(const struct ipc_hub *hub);
 
 /*
  * Serve: generated as ipc_hub_serve(hub, &service, ctx), where `service` is a `const struct ipc_ROLE_service` of this process's role that
- * outlives the hub. Requests that came earlier have waited for it. Every member must be set.
+ * outlives the hub. Requests that came earlier have waited for it. Every member must be set. What `ctx` points to must
+ * be there until ipc_hub_free() has returned: handlers may be under way until then.
  */
 
-/* Suspend until this process serves (its role's table is set). ERR_TIMEOUT, ERR_CANCELED. */
+/* Suspend until this process serves (its role's table is set). ERR_TIMEOUT, ERR_CANCELED; ERR_CLOSED when the hub is freed. */
 NODISCARD enum err ipc_hub_wait_served(struct fiber *f, struct deadline by, struct ipc_hub *hub);
 
 /* --- for generated code only ---------------------------------------------------------------------------------------- */

@@ -56,7 +56,7 @@ struct ipc_hub {
     struct list in_spares;
     struct list request_spares; /* struct request of channel.c */
     size_t out_spare_count, in_spare_count, request_spare_count;
-    size_t callers;          /* fibers inside ipc_call() or ipc_link_wait() */
+    size_t callers;          /* fibers inside ipc_call(), ipc_link_wait() or ipc_hub_wait_served() */
     bool is_closing;
     struct fiber *closer;    /* parked in ipc_hub_free() */
     void (*on_closed)(void *ctx, const struct ipc_closed *closed);

@@ -61,6 +61,7 @@ end_all(struct ipc_hub *hub)
         cond_broadcast(&hub->singles[i].attached);
     LIST_FOR_EACH(node, &hub->links)
         cond_broadcast(&CONTAINER_OF(node, struct ipc_link, node)->attached);
+    cond_broadcast(&hub->served);
 }
 
 void
@@ -223,7 +224,7 @@ hub_take_endpoint(struct ipc_hub *hub, const struct ipc_endpoint *endpoint)
 void
 ipc_hub_serve_table(struct ipc_hub *hub, enum ipc_role role, ipc_serve_fn *const *table, const void *service, void *ctx)
 {
-    ASSERT(role == hub->self && hub->role_table.table == NULL);
+    ASSERT(role == hub->self);
     hub->role_table = (struct ipc_serving_table){table, service, ctx};
     cond_broadcast(&hub->served);
 }
@@ -231,7 +232,6 @@ ipc_hub_serve_table(struct ipc_hub *hub, enum ipc_role role, ipc_serve_fn *const
 void
 ipc_hub_serve_system_table(struct ipc_hub *hub, ipc_serve_fn *const *table, const void *service, void *ctx)
 {
-    ASSERT(hub->system_table.table == NULL);
     hub->system_table = (struct ipc_serving_table){table, service, ctx};
     cond_broadcast(&hub->served);
 }
@@ -239,9 +239,15 @@ ipc_hub_serve_system_table(struct ipc_hub *hub, ipc_serve_fn *const *table, cons
 enum err
 ipc_hub_wait_served(struct fiber *f, struct deadline by, struct ipc_hub *hub)
 {
-    while (hub->role_table.table == NULL)
-        TRY(cond_wait(f, by, &hub->served));
-    return ERR_OK;
+    enum err e = ERR_OK;
+    hub->callers++;
+    while (e == ERR_OK && !hub->is_closing && hub->role_table.table == NULL)
+        e = cond_wait(f, by, &hub->served);
+    if (e == ERR_OK && hub->is_closing)
+        e = ERR_CLOSED;
+    hub->callers--;
+    hub_check_closed(hub);
+    return e;
 }
 
 void

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,6 +53,8 @@ struct process {
     struct role_env env;
     int exit_status;
 };
+
+enum { COMMAND_NAME_MAX = 16 /* of the kernel, NUL included */ };
 
 /* The log does not exist yet, or no longer: one line in its style on standard error. */
 static int
@@ -356,6 +359,8 @@ run_role(struct fiber *f, struct process *p)
         p->desc->run(f, &p->env);
         p->exit_status = rt_is_stopping(p->rt) ? 0 : EXIT_ENDED_UNASKED;
     }
+    ipc_hub_free(f, p->env.hub);
+    p->env.hub = NULL;
     fiber_group_end(f, &group);
     log_write(&p->log, LOG_ROLE_STOPPED, LOG_I64(KEY_EXIT_STATUS, p->exit_status));
 }
@@ -418,6 +423,9 @@ role_main(int argc, char **argv, const struct role_desc *desc)
 {
     if (argc == 2 && strcmp(argv[1], "--sandbox-test") == 0)
         return sandbox_test(desc);
+    char name[COMMAND_NAME_MAX];
+    snprintf(name, sizeof(name), "godwit-%.8s", ipc_role_name(desc->role));
+    (void)prctl(PR_SET_NAME, name); /* run by descriptor, a process is named after that */
     /* Out of the terminal's reach: Ctrl-C is for the parent, which ends its children in order. */
     (void)setsid();
     struct process p = {.desc = desc};

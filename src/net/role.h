@@ -28,7 +28,11 @@ struct role_env {
     struct rt *rt;
     const struct config *config; /* of `generation`; changes under a role that sets on_reconfigure, see there */
     uint32_t generation;
-    struct ipc_hub *hub;         /* the role calls ipc_hub_serve() on it; freed by who made it, after run has returned */
+    /*
+     * The role calls ipc_hub_serve() on it. A role whose handlers use what ends with its run function frees it there
+     * (ipc_hub_free(), hub = NULL); otherwise it is freed after run has returned.
+     */
+    struct ipc_hub *hub;
     struct log *log;
     struct disk_dir *data_dir;   /* NULL without */
     uint16_t instance;
