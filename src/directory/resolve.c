@@ -184,8 +184,9 @@ alias_decide(struct search *s, const struct alias *alias, struct form form)
     struct address_key key;
     if (!owner_name(form.local, octets, &owner) || !key_make(s, owner, &key))
         return ERR_OK;
-    if (accounts_find(s->world->accounts, address_key_span(&key)) == NULL &&
-        accounts_find_alias(s->world->accounts, address_key_span(&key)) == NULL)
+    const struct accounts *accounts = *s->world->accounts;
+    if (accounts_find(accounts, address_key_span(&key)) == NULL &&
+        accounts_find_alias(accounts, address_key_span(&key)) == NULL)
         return ERR_OK;
     return owner_set(s, owner, domain_span(&s->domain->title.value));
 }
@@ -196,16 +197,17 @@ accounts_search(struct search *s, struct form form, bool *found)
     struct address_key key;
     if (!s->domain->recipients.has_accounts)
         return ERR_OK;
+    const struct accounts *accounts = *s->world->accounts;
     *found = true;
-    if (s->world->accounts == NULL) {
+    if (accounts == NULL) {
         search_refuse(s, RECIPIENT_STATUS_UNAVAILABLE, "the accounts cannot be read");
         return ERR_OK;
     }
     *found = false;
     if (!key_make(s, form.local, &key))
         return ERR_OK;
-    const struct account *account = accounts_find(s->world->accounts, address_key_span(&key));
-    const struct alias *alias = accounts_find_alias(s->world->accounts, address_key_span(&key));
+    const struct account *account = accounts_find(accounts, address_key_span(&key));
+    const struct alias *alias = accounts_find_alias(accounts, address_key_span(&key));
     *found = account != NULL || alias != NULL;
     if (account != NULL)
         return account_decide(s, account, form);

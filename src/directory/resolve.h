@@ -22,7 +22,7 @@ enum lookup { LOOKUP_NO, LOOKUP_YES, LOOKUP_FAILED };
 /* Where answers come from. `accounts` and `aliases` point to where the current table is to be found at each use. */
 struct resolve_world {
     const struct config *config;
-    const struct accounts *accounts;            /* NULL: not loaded yet, or cannot be read */
+    const struct accounts *const *accounts;     /* *accounts NULL: not loaded yet, or cannot be read */
     const struct aliases_table *const *aliases; /* *aliases NULL: not read yet */
     /* Whether the domain's file, its socketmap, the system know the name. May suspend. */
     enum lookup (*file_has)(void *ctx, const struct config_domain *domain, struct span key);
