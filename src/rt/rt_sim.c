@@ -125,15 +125,10 @@ fd_dup(struct rt *rt, int fd)
     struct sim_process *p = sim_process_of(rt);
     if (!sim_has_effect(p))
         return -1;
-    for (int kind = SIM_OBJECT_LISTENER; kind <= SIM_OBJECT_FILE; kind++) {
-        struct sim_object *object = sim_fd_find(p->world, p, fd, (enum sim_object_kind)kind);
-        if (object == NULL)
-            continue;
-        object->refs++;
-        return sim_fd_new(p->world, object, p);
-    }
-    ASSERT(false); /* not a descriptor of this process */
-    return -1;
+    struct sim_object *object = sim_fd_find_any(p->world, p, fd);
+    ASSERT(object != NULL); /* not a descriptor of this process */
+    object->refs++;
+    return sim_fd_new(p->world, object, p);
 }
 
 /* --- jobs --- */
@@ -442,12 +437,12 @@ sim_world_free(struct sim_world *w)
     LIST_FOR_EACH(node, &w->processes)
         sim_process_kill(CONTAINER_OF(node, struct sim_process, node));
     sim_fds_drop(w, NULL);
-    sim_conns_free(w);
     while (!list_is_empty(&w->objects)) { /* descriptors under way in circles */
         struct sim_object *object = CONTAINER_OF(w->objects.next, struct sim_object, node);
         object->refs = 1;
         sim_object_unref(object);
     }
+    sim_conns_free(w);
     LIST_FOR_EACH(node, &w->processes)
         process_free(CONTAINER_OF(node, struct sim_process, node));
     LIST_FOR_EACH(node, &w->timers)

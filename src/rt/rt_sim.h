@@ -157,6 +157,12 @@ void sim_packet_pair(struct sim_world *w, struct sim_process *a, int *ret_a, str
 /* Two connected streams as over TCP, for tests of one side. */
 void sim_stream_pair(struct sim_process *a, struct stream **ret_a, struct sim_process *b, struct stream **ret_b);
 
+/*
+ * Turn a stream into a descriptor of its process (from then on not a stream there), to be passed on: the process that
+ * opens it with stream_open_fd() has the connection, other descriptors of it are then worthless.
+ */
+int sim_stream_fd(struct stream *s);
+
 /* Descriptors open, in all processes and the world: tests look for leaks. */
 size_t sim_fd_count(const struct sim_world *w);
 

@@ -28,7 +28,7 @@ void sim_event_cancel(struct sim_world *w, struct sim_event *event);
 
 /* --- things descriptors lead to --- */
 
-enum sim_object_kind { SIM_OBJECT_LISTENER, SIM_OBJECT_PACKETS, SIM_OBJECT_FILE };
+enum sim_object_kind { SIM_OBJECT_LISTENER, SIM_OBJECT_PACKETS, SIM_OBJECT_FILE, SIM_OBJECT_STREAM };
 
 /* Counted: descriptors, open handles and packets under way hold it. */
 struct sim_object {
@@ -45,6 +45,7 @@ void sim_object_unref(struct sim_object *object); /* the last one closes and fre
 void sim_listener_destroy(struct sim_object *object);
 void sim_packets_destroy(struct sim_object *object);
 void sim_file_destroy(struct sim_object *object);
+void sim_stream_destroy(struct sim_object *object);
 
 struct sim_fd {
     struct sim_object *object; /* NULL: free */
@@ -54,7 +55,10 @@ struct sim_fd {
 /* A number for `object`, whose reference it takes over. */
 int sim_fd_new(struct sim_world *w, struct sim_object *object, struct sim_process *owner);
 
-/* The object behind a descriptor of `owner`, borrowed; NULL when it is not one of that kind. */
+/* The object behind a descriptor of `owner`, borrowed; NULL when it has no such descriptor. */
+struct sim_object *sim_fd_find_any(struct sim_world *w, const struct sim_process *owner, int fd);
+
+/* Likewise; NULL also when it is not of that kind. */
 struct sim_object *sim_fd_find(struct sim_world *w, const struct sim_process *owner, int fd, enum sim_object_kind kind);
 
 /* Forget the number and return the reference it held; NULL when `owner` has no such descriptor. */

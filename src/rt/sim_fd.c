@@ -31,6 +31,7 @@ sim_object_unref(struct sim_object *object)
         [SIM_OBJECT_LISTENER] = sim_listener_destroy,
         [SIM_OBJECT_PACKETS] = sim_packets_destroy,
         [SIM_OBJECT_FILE] = sim_file_destroy,
+        [SIM_OBJECT_STREAM] = sim_stream_destroy,
     };
     if (object == NULL || --object->refs > 0)
         return;
@@ -64,10 +65,17 @@ entry_of(struct sim_world *w, const struct sim_process *owner, int fd)
 }
 
 struct sim_object *
-sim_fd_find(struct sim_world *w, const struct sim_process *owner, int fd, enum sim_object_kind kind)
+sim_fd_find_any(struct sim_world *w, const struct sim_process *owner, int fd)
 {
     struct sim_fd *entry = entry_of(w, owner, fd);
-    return entry != NULL && entry->object->kind == kind ? entry->object : NULL;
+    return entry != NULL ? entry->object : NULL;
+}
+
+struct sim_object *
+sim_fd_find(struct sim_world *w, const struct sim_process *owner, int fd, enum sim_object_kind kind)
+{
+    struct sim_object *object = sim_fd_find_any(w, owner, fd);
+    return object != NULL && object->kind == kind ? object : NULL;
 }
 
 struct sim_object *

@@ -198,10 +198,8 @@ message_send(struct sim_process *p, struct sim_packets *to, struct span data, co
     m->len = data.len;
     m->object_count = fd_count;
     for (size_t i = 0; i < fd_count; i++) {
-        struct sim_object *object = NULL;
-        for (int kind = SIM_OBJECT_LISTENER; kind <= SIM_OBJECT_FILE && object == NULL; kind++)
-            object = sim_fd_find(w, p, fds[i], (enum sim_object_kind)kind);
-        ASSERT(object != NULL);
+        struct sim_object *object = sim_fd_find_any(w, p, fds[i]);
+        ASSERT(object != NULL); /* not a descriptor of this process */
         object->refs++;
         m->objects[i] = object;
     }

@@ -60,6 +60,12 @@ struct sim_conn {
     bool is_in_backlog;
 };
 
+/* An end that is a descriptor for now. */
+struct sim_travel {
+    struct sim_object object;
+    struct sim_end *end; /* NULL once somebody has opened it */
+};
+
 struct sim_listen {
     struct sim_object object;
     struct list by_name; /* in sim_world.listeners */
@@ -314,14 +320,47 @@ sim_close_stream(struct stream *s, bool reset)
     end_release(end);
 }
 
+/* --- streams that travel --- */
+
+int
+sim_stream_fd(struct stream *s)
+{
+    struct sim_end *end = end_of(s);
+    struct sim_process *p = sim_process_of(s->rt);
+    struct sim_travel *travel = calloc(1, sizeof *travel);
+    ASSERT(travel != NULL && end->reader == NULL && end->writer == NULL);
+    travel->end = end;
+    list_unlink(&end->node);
+    return sim_fd_new(p->world, sim_object_init(p->world, &travel->object, SIM_OBJECT_STREAM), p);
+}
+
+void
+sim_stream_destroy(struct sim_object *object)
+{
+    struct sim_travel *travel = CONTAINER_OF(object, struct sim_travel, object);
+    if (travel->end != NULL) {
+        end_shut(travel->end, false);
+        end_release(travel->end);
+    }
+    free(travel);
+}
+
 enum err
 sim_stream_open_fd(struct rt *rt, int fd, struct stream **ret)
 {
-    (void)rt;
-    (void)fd;
-    (void)ret;
-    ASSERT(false); /* streams do not travel in the simulated world */
-    return ERR_IO;
+    struct sim_process *p = sim_process_of(rt);
+    if (!sim_has_effect(p))
+        return ERR_IO;
+    struct sim_object *object = sim_fd_find(p->world, p, fd, SIM_OBJECT_STREAM);
+    ASSERT(object != NULL);
+    struct sim_travel *travel = CONTAINER_OF(object, struct sim_travel, object);
+    struct sim_end *end = travel->end;
+    ASSERT(end != NULL); /* opened once already */
+    travel->end = NULL;
+    sim_object_unref(sim_fd_take(p->world, p, fd));
+    end_open(end, p);
+    *ret = &end->stream;
+    return ERR_OK;
 }
 
 enum err

@@ -851,6 +851,85 @@ a_pair_of_streams_is_connected(void **state)
     sim_world_free(w);
 }
 
+struct echoed {
+    struct stream *stream;
+    uint8_t bytes[16];
+    size_t len;
+};
+
+static void
+echoed_read(struct fiber *f, void *arg)
+{
+    struct echoed *e = arg;
+    while (e->len < 5) {
+        size_t n = 0;
+        if (stream_read(f, DEADLINE_NEVER, e->stream, e->bytes + e->len, sizeof e->bytes - e->len, &n) != ERR_OK)
+            break;
+        e->len += n;
+    }
+    stream_close(e->stream);
+}
+
+struct handing {
+    int channel_fd;
+    struct stream *stream;
+};
+
+static void
+handing_send(struct fiber *f, void *arg)
+{
+    struct handing *h = arg;
+    struct packet_socket *channel = NULL;
+    ok(packet_socket_open(fiber_rt(f), h->channel_fd, &channel));
+    int fd = sim_stream_fd(h->stream);
+    ok(packet_send(f, DEADLINE_NEVER, channel, SPAN("x"), &fd, 1));
+    rt_fd_close(fiber_rt(f), fd);
+    packet_socket_close(channel);
+}
+
+static void
+handing_receive(struct fiber *f, void *arg)
+{
+    struct handing *h = arg;
+    struct packet_socket *channel = NULL;
+    ok(packet_socket_open(fiber_rt(f), h->channel_fd, &channel));
+    uint8_t *data = malloc(PACKET_BYTES_MAX);
+    size_t len = 0, fd_count = 0;
+    int fds[PACKET_FDS_MAX];
+    ok(packet_recv(f, DEADLINE_NEVER, channel, data, PACKET_BYTES_MAX, &len, fds, &fd_count));
+    free(data);
+    packet_socket_close(channel);
+    ok(stream_open_fd(fiber_rt(f), fds[0], &h->stream));
+    echo_session(f, h->stream);
+}
+
+/* A connected socket passed from one process to another, as the parent does for local. */
+static void
+streams_travel(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(1);
+    struct sim_process *p = sim_process_new(w, "parent", NULL), *q = sim_process_new(w, "local", NULL);
+    struct sim_process *r = sim_process_new(w, "store", NULL);
+    struct handing sender = {0}, receiver = {0};
+    struct stream *theirs = NULL;
+    sim_packet_pair(w, p, &sender.channel_fd, q, &receiver.channel_fd);
+    sim_stream_pair(p, &sender.stream, r, &theirs);
+    stream_post(theirs, SPAN("early"));
+    sim_process_start(p, handing_send, &sender);
+    sim_process_start(q, handing_receive, &receiver);
+    sim_run_for(w, NS_PER_S);
+    assert_false(sim_process_is_alive(p)); /* the connection does not end with it */
+    struct echoed echoed = {theirs, {0}, 0};
+    sim_process_start(r, echoed_read, &echoed);
+    sim_run_for(w, NS_PER_S);
+    assert_int_equal(echoed.len, 5);
+    assert_memory_equal(echoed.bytes, "early", 5);
+    assert_false(sim_process_is_alive(q));
+    assert_int_equal(sim_fd_count(w), 0);
+    sim_world_free(w);
+}
+
 static void
 random_bytes_come_from_the_seed(void **state)
 {
@@ -959,6 +1038,7 @@ main(void)
         cmocka_unit_test(descriptors_under_way_close_with_the_receiver),
         cmocka_unit_test(killed_in_the_middle_nothing_leaks),
         cmocka_unit_test(a_pair_of_streams_is_connected),
+        cmocka_unit_test(streams_travel),
         cmocka_unit_test(random_bytes_come_from_the_seed),
         cmocka_unit_test(same_seed_same_run),
         cmocka_unit_test(order_is_a_matter_of_chance),
