@@ -19,7 +19,6 @@ static const struct cli_command commands[] = {
     {"domain", "domain add DOMAIN [postmaster=ADDRESS]", "write conf.d/DOMAIN.conf and reload", cmd_domain},
     {"reload", "reload", "take the changed configuration, if it is valid", cmd_one_word},
     {"stop", "stop", "finish what is under way and end", cmd_one_word},
-    {"spool", "spool verify|list|export [QUEUE-ID]", "look into the spool of a stopped server", cmd_spool},
 };
 
 int
