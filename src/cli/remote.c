@@ -130,7 +130,7 @@ cli_ask(const struct cli *cli, const struct span *arguments, size_t count)
         command_frame_append(&request, COMMAND_ARGUMENT, arguments[i]);
     }
     command_frame_append(&request, COMMAND_GO, SPAN_EMPTY);
-    int fd;
+    int fd = -1;
     int status = connect_to_server(cli, &fd);
     if (status == EX_OK) {
         status = send_all(fd, buf_span(&request)) ? receive_answer(fd) : cli_fail(EX_UNAVAILABLE, "the server closed the connection");
