@@ -17,23 +17,24 @@ enum {
 
 /* A piece of the message: borrowed from the octets at hand, or read into `chunk`. Empty at the end. */
 static enum err
-message_read(const struct maildir_delivery *d, uint64_t offset, uint8_t *chunk, struct span *ret)
+message_read(const struct maildir_content *c, uint64_t offset, uint8_t *chunk, struct span *ret)
 {
+    const struct maildir_delivery *d = c->delivery;
     if (offset < d->content.len) {
         struct span rest = span_skip(d->content, offset);
         *ret = rest.len > MAILDIR_CHUNK_BYTES ? span_first(rest, MAILDIR_CHUNK_BYTES) : rest;
         return ERR_OK;
     }
     offset -= d->content.len;
-    if (d->content_file == NULL || offset >= d->content_file_bytes) {
+    if (d->content_file == NULL || offset >= c->file_bytes) {
         *ret = SPAN_EMPTY;
         return ERR_OK;
     }
-    uint64_t left = d->content_file_bytes - offset;
+    uint64_t left = c->file_bytes - offset;
     size_t want = left < MAILDIR_CHUNK_BYTES ? (size_t)left : MAILDIR_CHUNK_BYTES, n = 0;
     TRY(disk_pread(d->content_file, offset, chunk, want, &n));
     if (n < want)
-        return ERR_DAMAGED; /* the file is shorter than the queue said */
+        return ERR_DAMAGED; /* the file became shorter */
     *ret = span_of(chunk, n);
     return ERR_OK;
 }
@@ -71,11 +72,11 @@ newlines_are_clean(const struct newline_count *n)
 
 /* Gather the header section, its empty line included, in `section`; the whole message when it has none. */
 static enum err
-section_read(const struct maildir_delivery *d, uint8_t *chunk, struct buf *section)
+section_read(const struct maildir_content *c, uint8_t *chunk, struct buf *section)
 {
     for (;;) {
         struct span piece;
-        TRY(message_read(d, section->len, chunk, &piece));
+        TRY(message_read(c, section->len, chunk, &piece));
         if (span_is_empty(piece))
             return ERR_OK;
         size_t from = section->len < 3 ? 0 : section->len - 3;
@@ -148,7 +149,7 @@ content_measure(struct maildir_content *c, uint8_t *chunk, struct newline_count 
     struct span piece;
     uint64_t offset = 0;
     do {
-        TRY(message_read(c->delivery, offset, chunk, &piece));
+        TRY(message_read(c, offset, chunk, &piece));
         newlines_count(all, piece);
         offset += piece.len;
     } while (!span_is_empty(piece));
@@ -162,7 +163,7 @@ content_measure(struct maildir_content *c, uint8_t *chunk, struct newline_count 
 static enum err
 content_scan(struct maildir_content *c, uint8_t *chunk, struct buf *section)
 {
-    TRY(section_read(c->delivery, chunk, section));
+    TRY(section_read(c, chunk, section));
     struct newline_count in_section = {0}, all = {0}, in_head = {0};
     newlines_count(&in_section, buf_span(section));
     c->body_offset = section->len;
@@ -178,7 +179,10 @@ content_scan(struct maildir_content *c, uint8_t *chunk, struct buf *section)
 enum err
 maildir_content_open(const struct maildir_delivery *d, struct maildir_content *c)
 {
-    *c = (struct maildir_content){.delivery = d};
+    struct disk_stat st = {.size_bytes = 0};
+    if (d->content_file != NULL)
+        TRY(disk_stat_file(d->content_file, &st));
+    *c = (struct maildir_content){.delivery = d, .file_bytes = st.size_bytes};
     struct buf section;
     buf_init(&section, MAILDIR_HEADER_BYTES_MAX);
     buf_init(&c->head, MAILDIR_HEADER_BYTES_MAX + FIELDS_BYTES_MAX);
@@ -204,7 +208,7 @@ body_write(const struct maildir_content *c, uint8_t *chunk, struct buf *converte
     uint64_t offset = c->body_offset;
     for (;;) {
         struct span piece;
-        TRY(message_read(c->delivery, offset, chunk, &piece));
+        TRY(message_read(c, offset, chunk, &piece));
         if (span_is_empty(piece))
             return ERR_OK;
         offset += piece.len;

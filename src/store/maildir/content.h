@@ -14,6 +14,7 @@ enum { MAILDIR_CHUNK_BYTES = 64 * 1024 };
 
 struct maildir_content {
     const struct maildir_delivery *delivery; /* borrowed */
+    uint64_t file_bytes;    /* of delivery->content_file */
     struct buf head;        /* owned: fields added, then the header section as it will be in the file */
     uint64_t body_offset;   /* in the message, where what `head` stands for ends */
     uint64_t body_newlines; /* LF octets from there on */

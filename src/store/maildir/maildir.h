@@ -71,8 +71,7 @@ struct maildir_delivery {
     struct span recipient;     /* for Delivered-To; likewise */
     struct span original;      /* for X-Original-To when it differs from `recipient` and is not empty; likewise */
     struct span content;       /* the message, CRLF line ends: these octets, */
-    struct disk_file *content_file; /* then those of this file when it is not NULL */
-    uint64_t content_file_bytes;
+    struct disk_file *content_file; /* then all of this file, when it is not NULL */
     uint64_t quota_bytes;      /* 0: none */
     int64_t now_us;            /* wall clock */
     uint64_t durable_inode;    /* `ret_inode` of an earlier delivery to this mailbox by this process that succeeded, or 0 */
