@@ -88,7 +88,7 @@ serve_command(struct fiber *f, struct session *s, struct span line, const struct
         }
     }
     if (row->handler == NULL) {
-        refuse_line(s, line, reply_with_text(REPLY_VERB_OFF, smtp_verb_name(command->verb)));
+        refuse_line(s, line, reply_of(REPLY_VERB_OFF));
         return ERR_OK;
     }
     return row->handler(f, s, command);
