@@ -177,7 +177,7 @@ deliver_recipient(struct fiber *f, struct task *task, struct envelope_recipient 
         .detail = recipient->target_detail,
         .recipient = recipient->address,
         .original = recipient->orcpt,
-        .sender = envelope->sender,
+        .sender = span_is_empty(recipient->list_sender) ? envelope->sender : recipient->list_sender,
         .client_address = envelope->client_address,
         .envid = envelope->envid,
         .size_bytes = envelope->size_bytes,

@@ -4,7 +4,8 @@
  * Directory answers one step at a time; this file walks. What stands for one mailbox, user or store gets that target in place, asked
  * anew at each attempt: queued mail follows a changed configuration. What stands for other addresses is replaced by them, once: the
  * replaced one stays as RECIPIENT_EXPANDED, which is also how the walk notices that it comes by again. Depth and number are bounded
- * by delivery { expansion-depth, expansion-recipients }, so no alias loop or bomb goes on (requirement 75, standards P18).
+ * by delivery { expansion-depth, expansion-recipients }, so no alias loop or bomb goes on (standards P18). An alias keeps the reverse
+ * path, a list replaces it for its members (requirement 75).
  */
 #include "queue/queue_state.h"
 
@@ -99,7 +100,7 @@ grow(struct walk *walk)
 
 /* Append one recipient that number `parent` stands for, unless the walk has been there. */
 static enum err
-append_recipient(struct walk *walk, size_t parent, const struct ipc_target *target)
+append_recipient(struct walk *walk, size_t parent, const struct ipc_recipient_expand_reply *reply, const struct ipc_target *target)
 {
     struct envelope *envelope = walk->envelope;
     if (is_known(envelope, target->name))
@@ -114,6 +115,7 @@ append_recipient(struct walk *walk, size_t parent, const struct ipc_target *targ
         .target = target->kind == TARGET_UNEXPANDED ? TARGET_UNEXPANDED : (enum recipient_target)target->kind,
         .target_name = target->kind == TARGET_UNEXPANDED ? SPAN_EMPTY : target->name,
         .target_detail = target->detail,
+        .list_sender = reply->keeps_sender ? from->list_sender : reply->sender,
     };
     return ERR_OK;
 }
@@ -132,7 +134,7 @@ replace_recipient(struct fiber *f, struct walk *walk, size_t i, const struct ipc
                                        SPAN("the address stands for more recipients than expansion-recipients allows"));
                 return ERR_OK;
             }
-            TRY(append_recipient(walk, i, &reply.targets[n]));
+            TRY(append_recipient(walk, i, &reply, &reply.targets[n]));
         }
         offset += (uint32_t)reply.targets_count;
         if (!reply.more || reply.targets_count == 0)

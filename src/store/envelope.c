@@ -46,6 +46,7 @@ enum recipient_tag {
     RCPT_NEXT_ATTEMPT = 10,
     RCPT_STATUS = 11,
     RCPT_REASON = 12,
+    RCPT_LIST_SENDER = 13,
 };
 
 enum { ITEM_HEADER_BYTES = 6 };
@@ -96,6 +97,7 @@ static const struct field recipient_fields[] = {
     R(RCPT_NEXT_ATTEMPT, FIELD_U64, next_attempt_us, 0),
     R(RCPT_STATUS, FIELD_TEXT, status, 0),
     R(RCPT_REASON, FIELD_TEXT, reason, 0),
+    R(RCPT_LIST_SENDER, FIELD_TEXT, list_sender, 0),
 };
 
 /* Every enum of an envelope is stored as its unsigned value. */

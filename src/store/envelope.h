@@ -52,6 +52,7 @@ struct envelope_recipient {
     enum recipient_target target;
     struct span target_name;
     struct span target_detail;
+    struct span list_sender;    /* of the list this recipient came from: its reverse path (RFC 5321 §3.9.2); empty: the envelope's */
     uint32_t depth;             /* how many expansions led here */
     uint32_t attempts;
     int64_t next_attempt_us;    /* wall clock; 0: now */
