@@ -180,6 +180,7 @@ deliver_recipient(struct fiber *f, struct task *task, struct envelope_recipient 
         .sender = span_is_empty(recipient->list_sender) ? envelope->sender : recipient->list_sender,
         .client_address = envelope->client_address,
         .envid = envelope->envid,
+        .quota_bytes = recipient->quota_bytes,
         .size_bytes = envelope->size_bytes,
         .arrival_us = envelope->arrival_us,
         .content = task->out.head,

@@ -115,6 +115,7 @@ append_recipient(struct walk *walk, size_t parent, const struct ipc_recipient_ex
         .target = target->kind == TARGET_UNEXPANDED ? TARGET_UNEXPANDED : (enum recipient_target)target->kind,
         .target_name = target->kind == TARGET_UNEXPANDED ? SPAN_EMPTY : target->name,
         .target_detail = target->detail,
+        .quota_bytes = target->quota_bytes,
         .list_sender = reply->keeps_sender ? from->list_sender : reply->sender,
     };
     return ERR_OK;
@@ -198,6 +199,7 @@ expand_one(struct fiber *f, struct walk *walk, size_t i)
     recipient->target = (enum recipient_target)target->kind;
     recipient->target_name = target->name;
     recipient->target_detail = target->detail;
+    recipient->quota_bytes = target->quota_bytes;
     return ERR_OK;
 }
 

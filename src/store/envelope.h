@@ -52,6 +52,7 @@ struct envelope_recipient {
     enum recipient_target target;
     struct span target_name;
     struct span target_detail;
+    uint64_t quota_bytes;       /* of the target, 0 none; asked anew at each attempt, not part of the tagged form */
     struct span list_sender;    /* of the list this recipient came from: its reverse path (RFC 5321 §3.9.2); empty: the envelope's */
     uint32_t depth;             /* how many expansions led here */
     uint32_t attempts;
