@@ -41,7 +41,9 @@ session_kind(const struct session *s)
 static bool
 is_early(const struct session *s, enum smtp_verb verb)
 {
-    if (s->listener->config->early_pipelining.value == CONFIG_ACCEPT || !wire_has_input(&s->reader) || verb == SMTP_VERB_QUIT)
+    if (s->listener->config->early_pipelining.value == CONFIG_ACCEPT || !wire_has_input(&s->reader))
+        return false;
+    if (verb == SMTP_VERB_QUIT || rows[verb].has_octets) /* nobody waits for more; what is here may be the chunk */
         return false;
     return rows[verb].is_sync || !s->is_extended;
 }

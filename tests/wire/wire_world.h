@@ -16,7 +16,7 @@
 #include "store/envelope.h"
 #include "store/recipient.h"
 
-enum { WIRE_MESSAGES_MAX = 2000, WIRE_TRAILS_MAX = 4000, WIRE_FAILURE_MAX = 2000, WIRE_UPLOADS_MAX = 64 };
+enum { WIRE_MESSAGES_MAX = 20000, WIRE_TRAILS_MAX = 4000, WIRE_FAILURE_MAX = 2000, WIRE_UPLOADS_MAX = 64 };
 
 /* One message that the queue's stand-in was given and called durable. */
 struct wire_message {
