@@ -260,7 +260,9 @@ loop_turn(struct rt_real *r)
         log_flush(r);
     int64_t linger_ns = real_linger_expire(r, rt->now_ns);
     int64_t trim_ns = rt_core_trim(rt, TRIM_AGE_NS, TRIM_COUNT_MAX);
-    if (rt_core_has_ready(rt)) {
+    if (r->is_ending)
+        rt_core_cancel_all(rt); /* each turn: one that unwinds may have started another */
+    if (rt_core_has_ready(rt) || (r->is_ending && rt->fiber_count == 0)) {
         uv_run(&r->loop, UV_RUN_NOWAIT);
         return;
     }
@@ -275,7 +277,6 @@ loop_turn(struct rt_real *r)
 struct first_fiber {
     fiber_fn *fn;
     void *arg;
-    bool has_ended;
 };
 
 static void
@@ -283,7 +284,7 @@ first_fiber_run(struct fiber *f, void *arg)
 {
     struct first_fiber *first = arg;
     first->fn(f, first->arg);
-    first->has_ended = true;
+    rt_real_of(f->rt)->is_ending = true;
     uv_stop(&rt_real_of(fiber_rt(f))->loop); /* do not wait: nothing else may be left to wake the loop */
 }
 
@@ -293,12 +294,9 @@ rt_real_run(struct rt *rt, fiber_fn *fn, void *arg)
     struct rt_real *r = rt_real_of(rt);
     struct first_fiber first = {.fn = fn, .arg = arg};
     TRY(fiber_spawn(rt, "rt.main", first_fiber_run, &first, NULL));
-    while (!first.has_ended)
+    while (rt->fiber_count > 0)
         loop_turn(r);
-    while (rt->fiber_count > 0) {
-        rt_core_cancel_all(rt); /* each turn: one may have started another */
-        loop_turn(r);
-    }
+    r->is_ending = false;
     struct deadline by = deadline_in(rt, END_LINGER_NS);
     while (r->linger_count > 0 && rt->now_ns < by.at_ns) {
         alarm_set(r, by.at_ns);

@@ -31,6 +31,7 @@ struct rt_real {
     uv_signal_t stop_signals[2];
     bool catches_signals;
     bool is_loop_open;
+    bool is_ending; /* the first fiber has returned: the others are cancelled */
 
     struct list sockets;   /* every real_socket not yet closed */
     struct list lingering; /* real_stream.linger_link, the oldest first */
