@@ -3,6 +3,8 @@
  */
 #include "config/schema.h"
 
+#include "text/escape.h"
+
 enum { INDENT = 4, COMMENT_COLUMN = 56 };
 
 static void
@@ -23,7 +25,7 @@ origin_append(struct buf *to, size_t line_start, struct source_pos pos)
     if (pos.line == 0) {
         (void)buf_append(to, SPAN("default"));
     } else {
-        (void)buf_append(to, pos.file);
+        (void)escape_append_reply(pos.file, to);
         (void)buf_printf(to, ":%u", pos.line);
     }
     (void)buf_append_octet(to, '\n');

@@ -1,6 +1,8 @@
 /* problem.c - collecting, sorting and printing what is wrong with a configuration. */
 #include "config/problem.h"
 
+#include "text/escape.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +77,7 @@ config_problems_print(const struct config_problems *p, struct buf *to)
     for (size_t i = 0; i < p->count; i++) {
         const struct config_problem *problem = &p->items[i];
         if (!span_is_empty(problem->pos.file)) {
-            (void)buf_append(to, problem->pos.file);
+            (void)escape_append_reply(problem->pos.file, to); /* names of files are foreign too */
             if (problem->pos.line > 0)
                 (void)buf_printf(to, ":%u:%u", problem->pos.line, problem->pos.column);
             (void)buf_append(to, SPAN(": "));

@@ -149,19 +149,34 @@ block_title(const struct config_node *node)
     return both.failed ? name : config_quote(buf_span(&both));
 }
 
+/* Read past a "{ ... }" that cannot be kept. */
+static void
+block_skip(struct reading *r)
+{
+    unsigned open = 0;
+    do {
+        open += r->token.kind == CONFIG_TOKEN_OPEN;
+        open -= r->token.kind == CONFIG_TOKEN_CLOSE;
+        step(r);
+    } while (open > 0 && r->token.kind != CONFIG_TOKEN_END);
+}
+
 static void
 block_parse(struct reading *r, struct config_node *node, unsigned depth)
 {
     struct parser *p = r->parser;
     node->is_block = true;
+    if (depth == CONFIG_NESTING_MAX) {
+        config_problem_add(p->problems, node->order, node->words->pos, "more than %d blocks in one another", CONFIG_NESTING_MAX);
+        block_skip(r);
+        return;
+    }
     step(r); /* the "{" */
     struct tail children = {&node->children};
-    if (depth == CONFIG_NESTING_MAX)
-        config_problem_add(p->problems, node->order, node->words->pos, "more than %d blocks in one another", CONFIG_NESTING_MAX);
     items_parse(r, &children, node, depth + 1);
     if (r->token.kind == CONFIG_TOKEN_CLOSE)
         step(r);
-    else
+    else if (!p->is_out_of_memory)
         config_problem_add(p->problems, node->order, node->words->pos,
                            "block '%s' opened here is not closed before the end of the file", block_title(node).text);
 }
@@ -192,18 +207,6 @@ item_parse(struct reading *r, struct tail *to, const struct config_node *inside,
     to->at = &node->next;
 }
 
-/* Read past a "{ ... }" that belongs to nothing. */
-static void
-stray_block_skip(struct reading *r)
-{
-    unsigned open = 0;
-    do {
-        open += r->token.kind == CONFIG_TOKEN_OPEN;
-        open -= r->token.kind == CONFIG_TOKEN_CLOSE;
-        step(r);
-    } while (open > 0 && r->token.kind != CONFIG_TOKEN_END);
-}
-
 /* Take directives and blocks until the "}" of `inside` or the end; the token that ended it stays at hand. */
 static void
 items_parse(struct reading *r, struct tail *to, const struct config_node *inside, unsigned depth)
@@ -225,15 +228,9 @@ items_parse(struct reading *r, struct tail *to, const struct config_node *inside
             break;
         case CONFIG_TOKEN_OPEN:
             config_problem_add(p->problems, r->lexer.order, pos, "'{' opens a block without a name");
-            stray_block_skip(r);
+            block_skip(r);
             break;
-        case CONFIG_TOKEN_WORD:
-            if (depth > CONFIG_NESTING_MAX) {
-                step(r);
-                break;
-            }
-            item_parse(r, to, inside, depth);
-            break;
+        case CONFIG_TOKEN_WORD: item_parse(r, to, inside, depth); break;
         }
     }
 }

@@ -20,14 +20,18 @@ endpoint_hint(struct span text)
 {
     uint64_t number;
     struct span host = text, port = SPAN_EMPTY;
-    if (span_to_u64(text, UINT16_MAX, &number) || span_has_prefix(text, SPAN(":")) || span_has_prefix(text, SPAN("*:")))
-        return "; all of IPv4 is 0.0.0.0:PORT, all of IPv6 is [::]:PORT";
     struct address_literal address;
     if (address_literal_parse_ip(text, &address))
         return address.family == ADDRESS_LITERAL_IPV6 ? "; an IPv6 address with a port is [ADDRESS]:PORT" : "; the port is missing";
+    if (span_to_u64(text, UINT16_MAX, &number) || span_has_prefix(text, SPAN(":")) || span_has_prefix(text, SPAN("*:")))
+        return "; all of IPv4 is 0.0.0.0:PORT, all of IPv6 is [::]:PORT";
     if (span_has_prefix(text, SPAN("/")))
         return "; a socket in the file system is unix:/PATH";
-    if (span_cut(text, ':', &host, &port) && span_to_u64(port, UINT16_MAX, &number))
+    if (!span_cut(text, ':', &host, &port) || !span_to_u64(port, UINT64_MAX, &number))
+        return "";
+    if (number == 0 || number > UINT16_MAX)
+        return "; a port is a number from 1 to 65535";
+    if (!address_literal_parse_ip(host, &address) && host.len > 0 && host.data[0] != '[')
         return "; names are not looked up here, write the address";
     return "";
 }
