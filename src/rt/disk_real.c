@@ -126,7 +126,7 @@ static int
 openat2_call(int at, const char *name, int flags)
 {
     struct open_how how = {
-        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW),
+        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
         .mode = (flags & O_CREAT) != 0 ? 0600 : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
