@@ -124,7 +124,7 @@ run_read(struct spool_compaction *c)
     uint64_t bytes = 0, most = c->spool->segment_bytes / 4;
     if (most > CHUNK_BYTES)
         most = CHUNK_BYTES;
-    if (c->at == 0)
+    if (c->at == 0 && c->live_count > 1)
         qsort(c->view.entries, c->live_count, sizeof(*c->view.entries), order_for_copying);
     for (; c->at < c->live_count && c->chunk_count < CHUNK_RECORDS; c->at++) {
         const struct spool_table_entry *entry = &c->view.entries[c->at];
@@ -182,6 +182,8 @@ finish(struct spool_compaction *c)
 {
     if (c->is_unreadable)
         c->segment->is_kept = true;
+    else if (c->segment->live_bytes > 0)
+        c->spool->compact_after_ns = c->spool->now_ns + COMPACT_RETRY_NS;
     return SPOOL_STEP_DONE;
 }
 

@@ -284,7 +284,7 @@ segment_begin(struct recovery *r, struct spool_segment *segment)
     struct spool *spool = r->spool;
     char name[SPOOL_NAME_BYTES];
     spool_segment_name(segment->number, name);
-    unsigned flags = DISK_READ | (spool->options.is_read_only ? 0u : DISK_WRITE);
+    unsigned flags = DISK_READ | (spool->options.is_read_only ? DISK_NO_CACHE : DISK_WRITE);
     TRY(disk_open(spool->dir, name, flags, &segment->file));
     struct disk_file *raw;
     TRY(disk_open(spool->dir, name, DISK_READ | DISK_NO_CACHE, &raw));

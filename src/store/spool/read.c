@@ -84,8 +84,10 @@ spool_read_run(void *arg)
         return;
     if (h.kind != read->kind || !message_id_equal(h.id, read->id))
         read->status = ERR_DAMAGED;
-    else if (read->has_body)
+    else if (read->has_body) {
         read->status = read_body_open(read, &h);
+        read->is_body_bad = read->status == ERR_DAMAGED;
+    }
 }
 
 void

@@ -231,6 +231,7 @@ struct spool_read {
     struct disk_file *file;
     uint8_t salt[16];
     bool has_body;
+    bool is_body_bad; /* the record is whole, its body file is not */
     void *memory;
     struct spool_read *next, **link;
 };
