@@ -1,6 +1,6 @@
 /*
- * build.h - between the files that make a struct config of a tree: filling it by the schema, then what one value demands
- * of another.
+ * build.h - between the files that make a struct config of a tree: filling it by the schema, then what one value
+ * demands of another.
  */
 #ifndef GODWIT_CONFIG_BUILD_H
 #define GODWIT_CONFIG_BUILD_H

@@ -1,8 +1,8 @@
 /*
  * complete.c - what goes without saying, and what one value demands of another.
  *
- * Each rule here is a function of the whole configuration that adds problems at the place of the value it blames. A value
- * that could not be read is not set here and blamed for nothing more.
+ * Each rule here is a function of the whole configuration that adds problems at the place of the value it blames. A
+ * value that could not be read is not set here and blamed for nothing more.
  */
 #include "config/build.h"
 
@@ -22,7 +22,7 @@ order_of(const struct config_builder *b, struct source_pos pos)
 
 #define PROBLEM(b, pos, ...) config_problem_add((b)->problems, order_of((b), (pos)), (pos), __VA_ARGS__)
 
-/* --- what goes without saying ---------------------------------------------------------------------------------------------------- */
+/* --- what goes without saying ------------------------------------------------------------------------------------- */
 
 /* Without any listener: 127.0.0.1:25. */
 static void
@@ -56,7 +56,7 @@ static void
 hostname_domain_add(struct config_builder *b)
 {
     struct config *c = b->config;
-    struct config_domain *domains = (struct config_domain *)c->domains.items; /* made by config_fill(), with one to spare */
+    struct config_domain *domains = (struct config_domain *)c->domains.items; /* of config_fill(), with one to spare */
     for (size_t i = 0; i < c->domains.count; i++)
         if (domain_equal(&domains[i].title.value, &c->hostname.value))
             return;
@@ -67,7 +67,7 @@ hostname_domain_add(struct config_builder *b)
     };
 }
 
-/* --- what one value demands of another ---------------------------------------------------------------------------------------------- */
+/* --- what one value demands of another ---------------------------------------------------------------------------- */
 
 static bool
 is_localhost(const struct domain *name)
@@ -94,7 +94,8 @@ check_hostname(struct config_builder *b)
     const struct config_endpoint *public_endpoint = public_endpoint_find(b->config);
     if (public_endpoint != NULL && hostname->value.len > 0 && is_localhost(&hostname->value))
         PROBLEM(b, hostname->pos,
-                "'hostname' must be a full name such as mail.example.org, not '%s': other servers can reach %s (line %u)",
+                "'hostname' must be a full name such as mail.example.org, not '%s': other servers can reach %s (line "
+                "%u)",
                 config_quote(domain_span(&hostname->value)).text, config_quote(public_endpoint->text).text,
                 public_endpoint->pos.line);
 }
@@ -123,8 +124,8 @@ check_listener_once(struct config_builder *b, size_t index)
         const struct config_listener *first = &b->config->listeners.items[i];
         if (!span_is_empty(first->title.value) && span_equal(first->title.value, listener->title.value))
             PROBLEM(b, listener->title.pos, "listener '%s' stands here again; the first is at %s:%u:%u",
-                    config_quote(listener->title.value).text, config_quote(first->title.pos.file).text, first->title.pos.line,
-                    first->title.pos.column);
+                    config_quote(listener->title.value).text, config_quote(first->title.pos.file).text,
+                    first->title.pos.line, first->title.pos.column);
     }
 }
 
@@ -160,7 +161,8 @@ check_address_once(struct config_builder *b, const struct config_endpoint *addre
             if (!is_conflict(first, address))
                 continue;
             PROBLEM(b, address->pos, "'%s' is taken by '%s' at %s:%u:%u", config_quote(address->text).text,
-                    config_quote(first->text).text, config_quote(first->pos.file).text, first->pos.line, first->pos.column);
+                    config_quote(first->text).text, config_quote(first->pos.file).text, first->pos.line,
+                    first->pos.column);
             return;
         }
 }
@@ -174,7 +176,8 @@ check_listener(struct config_builder *b, const struct config_listener *listener)
         if (address->port != SMTP_PORT)
             continue;
         if (listener->protocol.value == CONFIG_PROTOCOL_LMTP)
-            PROBLEM(b, listener->protocol.pos, "lmtp is not spoken on port 25 (RFC 2033); '%s' is one", config_quote(address->text).text);
+            PROBLEM(b, listener->protocol.pos, "lmtp is not spoken on port 25 (RFC 2033); '%s' is one",
+                    config_quote(address->text).text);
         if (listener->bare_newline.value == CONFIG_BARE_NEWLINE_NORMALIZE)
             PROBLEM(b, listener->bare_newline.pos,
                     "'normalize' is not for port 25, where it would let smuggled messages in; '%s' is one",
@@ -187,8 +190,8 @@ static void
 check_users(struct config_builder *b)
 {
     const struct config_users *users = &b->config->users;
-    const struct config_text *each[] = {&users->edge,     &users->queue,     &users->local,
-                                        &users->resolver, &users->directory, &users->control, &b->config->local.command_user};
+    const struct config_text *each[] = {&users->edge,     &users->queue,     &users->local,   &users->resolver,
+                                        &users->directory, &users->control, &b->config->local.command_user};
     for (size_t i = 0; i < ARRAY_LEN(each); i++) {
         uint64_t number;
         bool is_zero = span_to_u64(each[i]->value, UINT64_MAX, &number) && number == 0;

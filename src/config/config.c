@@ -13,13 +13,14 @@ struct config_holder {
     struct config config;
 };
 
-/* --- reading ----------------------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 /* Copies of `sources` that live as long as the configuration. */
 static enum err
 sources_copy(struct arena *memory, const struct config_sources *sources, struct config_sources *ret)
 {
-    struct config_sources copy = {.items = arena_alloc(memory, sources->count * sizeof(*copy.items)), .count = sources->count};
+    struct config_sources copy = {.count = sources->count};
+    copy.items = arena_alloc(memory, sources->count * sizeof(*copy.items));
     if (copy.items == NULL)
         return ERR_LIMIT;
     for (size_t i = 0; i < copy.count; i++) {
@@ -79,7 +80,7 @@ config_free(struct config *config)
     free(holder);
 }
 
-/* --- finding ------------------------------------------------------------------------------------------------------------------------- */
+/* --- finding ------------------------------------------------------------------------------------------------------ */
 
 static int
 name_order(const void *key, const void *item)
@@ -125,7 +126,7 @@ config_endpoint_is_public(const struct config_endpoint *endpoint)
     return true;
 }
 
-/* --- what policy goes by --------------------------------------------------------------------------------------------------------------- */
+/* --- what policy goes by ------------------------------------------------------------------------------------------ */
 
 static struct access_limit
 limit_of(struct config_u64 number)

@@ -1,9 +1,10 @@
 /*
  * config.h - the configuration: typed, complete, immutable, each value with the place it was written at.
  *
- * What there is to configure stands in schema.def, one line a key; this file makes structs of it. A key that nobody wrote
- * has its default and SOURCE_POS_DEFAULT. Parsing is pure: it works on texts handed in (source.h), so the parent, every
- * role and the command line read the same sources with the same code and agree. Reading the files is load.h.
+ * What there is to configure stands in schema.def, one line a key; this file makes structs of it. A key that nobody
+ * wrote has its default and SOURCE_POS_DEFAULT. Parsing is pure: it works on texts handed in (source.h), so the
+ * parent, every role and the command line read the same sources with the same code and agree. Reading the files is
+ * load.h.
  *
  *     struct config_sources sources;      what config_load() read or config_sources_unpack() received
  *     enum err e = config_parse(&sources, &problems, &config);      ERR_SYNTAX: print the problems, exit 78
@@ -24,7 +25,7 @@
 
 enum { CONFIG_MEMORY_MAX = 256 * 1024 * 1024 /* of one parsed configuration, its text included */ };
 
-/* --- the types of values ---------------------------------------------------------------------------------------------- */
+/* --- the types of values ------------------------------------------------------------------------------------------ */
 
 struct config_u64 {
     uint64_t value; /* in the unit that ends the field's name (bytes, ms), else a plain number; 0 for "none", "auto" */
@@ -60,10 +61,10 @@ struct config_choice {
     struct source_pos pos;
 };
 
-enum config_protocol { CONFIG_PROTOCOL_SMTP, CONFIG_PROTOCOL_LMTP };            /* listener.protocol */
+enum config_protocol { CONFIG_PROTOCOL_SMTP, CONFIG_PROTOCOL_LMTP };                    /* listener.protocol */
 enum config_bare_newline { CONFIG_BARE_NEWLINE_REJECT, CONFIG_BARE_NEWLINE_NORMALIZE }; /* listener.bare_newline */
-enum config_tolerance { CONFIG_REJECT, CONFIG_ACCEPT };                         /* listener.early_pipelining, .nul_in_body */
-enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };                    /* log.format */
+enum config_tolerance { CONFIG_REJECT, CONFIG_ACCEPT }; /* listener.early_pipelining, listener.nul_in_body */
+enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };                            /* log.format */
 /* log.level is an enum log_severity (net/log.h), the words stand in its order. */
 
 enum config_endpoint_kind { CONFIG_ENDPOINT_IPV4, CONFIG_ENDPOINT_IPV6, CONFIG_ENDPOINT_UNIX };
@@ -127,7 +128,7 @@ struct config_deliver {
     struct source_pos pos;
 };
 
-/* --- the blocks, made from schema.def ------------------------------------------------------------------------------------ */
+/* --- the blocks, made from schema.def ----------------------------------------------------------------------------- */
 
 /* The C type of a field of each type of the schema. */
 #define CONFIG_FIELD_SIZE struct config_u64           /* bytes */
@@ -136,7 +137,7 @@ struct config_deliver {
 #define CONFIG_FIELD_BOOL struct config_bool
 #define CONFIG_FIELD_CHOICE struct config_choice
 #define CONFIG_FIELD_TEXT struct config_text          /* any text */
-#define CONFIG_FIELD_NAME struct config_text          /* letters, digits, "-", "_", "."; begins with a letter or digit */
+#define CONFIG_FIELD_NAME struct config_text          /* letters, digits, "-", "_", "." */
 #define CONFIG_FIELD_USER struct config_text          /* name or number of a user or group */
 #define CONFIG_FIELD_DOMAIN struct config_name
 #define CONFIG_FIELD_EMAIL struct config_mailbox
@@ -169,14 +170,15 @@ struct config_deliver {
 #define BLOCK_END(block) };
 #include "config/schema.def"
 
-/* --- reading and writing ------------------------------------------------------------------------------------------------- */
+/* --- reading and writing ------------------------------------------------------------------------------------------ */
 
 /*
  * Read `sources` into a configuration that borrows nothing from them. ERR_OK with *ret, owned by the caller
- * (config_free()); ERR_SYNTAX with everything that is wrong in `problems` (empty before), sorted by place; ERR_LIMIT without
- * memory. *ret is untouched on failure. Pure; does not look at any file.
+ * (config_free()); ERR_SYNTAX with everything that is wrong in `problems` (empty before), sorted by place; ERR_LIMIT
+ * without memory. *ret is untouched on failure. Pure; does not look at any file.
  */
-NODISCARD enum err config_parse(const struct config_sources *sources, struct config_problems *problems, struct config **ret);
+NODISCARD enum err config_parse(const struct config_sources *sources, struct config_problems *problems,
+                                struct config **ret);
 
 /* End a configuration. NULL is accepted. */
 void config_free(struct config *config);
@@ -194,19 +196,19 @@ NODISCARD enum err config_check(const struct config *config, const struct config
                                 struct config_problems *warnings);
 
 /*
- * Append the whole configuration, defaults included, in the syntax of the file, one value a line, each with a comment that
- * says where it came from. Reading that text again gives the same configuration. ERR_LIMIT when `to` is full.
+ * Append the whole configuration, defaults included, in the syntax of the file, one value a line, each with a comment
+ * that says where it came from. Reading that text again gives the same configuration. ERR_LIMIT when `to` is full.
  */
 NODISCARD enum err config_effective_print(const struct config *config, struct buf *to);
 
 /* Append docs/configuration.md. ERR_LIMIT when `to` is full. */
 NODISCARD enum err config_document(struct buf *to);
 
-/* --- looking things up ----------------------------------------------------------------------------------------------------- */
+/* --- looking things up -------------------------------------------------------------------------------------------- */
 
 /*
- * The block of a domain of ours, NULL when it is none. `name` in A-labels, letters of any case. For the hostname without
- * a block of its own this is a made-up one with `recipients accounts` and `recipients local`.
+ * The block of a domain of ours, NULL when it is none. `name` in A-labels, letters of any case. For the hostname
+ * without a block of its own this is a made-up one with `recipients accounts` and `recipients local`.
  */
 const struct config_domain *config_domain_find(const struct config *config, struct span name);
 

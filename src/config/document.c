@@ -32,7 +32,7 @@ value_append(struct buf *to, const struct schema_key *key)
     if (key->choices != NULL)
         words_append(to, key->choices);
     else
-        cell_append(to, key->type->name);
+        cell_append(to, key->type->short_name == NULL ? key->type->name : key->type->short_name);
     if (key->word != NULL)
         (void)buf_printf(to, ", or `%s`", key->word);
 }
@@ -76,7 +76,8 @@ row_append(struct buf *to, const struct schema_key *key, struct columns columns)
     (void)buf_append_cstr(to, " | ");
     default_append(to, key);
     if (columns.has_bounds)
-        (void)buf_printf(to, " | %s | %s", key->floor == NULL ? "" : key->floor, key->ceiling == NULL ? "" : key->ceiling);
+        (void)buf_printf(to, " | %s | %s", key->floor == NULL ? "" : key->floor,
+                         key->ceiling == NULL ? "" : key->ceiling);
     if (columns.has_effects) {
         (void)buf_append_cstr(to, " | ");
         cell_append(to, key->effect);
@@ -91,7 +92,8 @@ table_append(struct buf *to, const struct schema_block *block)
 {
     struct columns columns = columns_of(block);
     (void)buf_printf(to, "| key | value | default |%s%s meaning |\n|---|---|---|%s%s---|\n",
-                     columns.has_bounds ? " floor | ceiling |" : "", columns.has_effects ? " otherwise, or past it |" : "",
+                     columns.has_bounds ? " floor | ceiling |" : "",
+                     columns.has_effects ? " otherwise, or past it |" : "",
                      columns.has_bounds ? "---|---|" : "", columns.has_effects ? "---|" : "");
     for (size_t i = 0; i < block->key_count; i++)
         if (block->keys[i].child == NULL)

@@ -1,9 +1,9 @@
 /*
  * fill.c - tree to struct, led by the schema.
  *
- * For each key of a block: the directives of that name are read into its field, or its default is. What the tree holds
- * beyond the schema is unknown. The struct's fields are written through their offsets; the types in value.h know what is
- * there. Every directive is looked at, whatever was wrong with those before.
+ * For each key of a block: the directives of that name are read into its field, or its default is. What the tree
+ * holds beyond the schema is unknown. The struct's fields are written through their offsets; the types in value.h
+ * know what is there. Every directive is looked at, whatever was wrong with those before.
  */
 #include "config/build.h"
 #include "config/suggest.h"
@@ -11,6 +11,9 @@
 
 static void block_fill(struct config_builder *b, const struct schema_block *block, const struct config_node *self,
                        const struct config_node *children, void *ret_block);
+
+#define NODE_PROBLEM(b, node, ...) \
+    config_problem_add((b)->problems, (node)->order, (node)->words->pos, __VA_ARGS__)
 
 static void *
 allocate(struct config_builder *b, size_t count, size_t size)
@@ -28,7 +31,7 @@ node_name(const struct config_node *node)
     return node->words->text;
 }
 
-/* --- the values of a key ------------------------------------------------------------------------------------------------------- */
+/* --- the values of a key ------------------------------------------------------------------------------------------ */
 
 /* A field that is being filled. */
 struct filling {
@@ -51,10 +54,10 @@ problem_extra_word(struct value_reader *r)
 {
     struct config_quoted extra = config_quote(r->next->text), key = config_quote(r->name);
     if (r->next->pos.line > r->pos.line)
-        config_problem_add(r->problems, r->order, r->next->pos, "is a ';' missing before this line? '%s' of line %u takes no '%s'",
-                           key.text, r->pos.line, extra.text);
+        VALUE_PROBLEM(r, r->next->pos, "is a ';' missing before this line? '%s' of line %u takes no '%s'", key.text,
+                      r->pos.line, extra.text);
     else
-        config_problem_add(r->problems, r->order, r->next->pos, "'%s' takes no further '%s'", key.text, extra.text);
+        VALUE_PROBLEM(r, r->next->pos, "'%s' takes no further '%s'", key.text, extra.text);
 }
 
 /* Take the items of one directive of a list. */
@@ -122,9 +125,9 @@ default_fill(struct filling *f, const struct config_node *self)
 {
     const struct schema_key *key = f->key;
     if (key->default_text == NULL) {
-        struct source_pos pos = self == NULL ? (struct source_pos){.file = f->b->sources->items[0].name} : self->words->pos;
-        config_problem_add(f->b->problems, self == NULL ? 0 : self->order, pos, "'%s' is missing; it wants %s", key->name,
-                           key->type->name);
+        struct source_pos file = {.file = f->b->sources->items[0].name};
+        config_problem_add(f->b->problems, self == NULL ? 0 : self->order, self == NULL ? file : self->words->pos,
+                           "'%s' is missing; it wants %s", key->name, key->type->name);
         return;
     }
     struct value_reader r = reader_of(f, NULL);
@@ -148,8 +151,8 @@ static void
 problem_repeated(struct config_builder *b, const struct config_node *again, const struct config_node *first)
 {
     struct config_quoted name = config_quote(node_name(again)), file = config_quote(first->words->pos.file);
-    config_problem_add(b->problems, again->order, again->words->pos, "'%s' stands here again; the first is at %s:%u:%u", name.text,
-                       file.text, first->words->pos.line, first->words->pos.column);
+    NODE_PROBLEM(b, again, "'%s' stands here again; the first is at %s:%u:%u", name.text, file.text,
+                 first->words->pos.line, first->words->pos.column);
 }
 
 static void
@@ -168,8 +171,8 @@ key_fill(struct config_builder *b, const struct schema_key *key, const struct co
             continue;
         bool is_again = first != NULL && (key->type->arity == VALUE_ONE || key->type->arity == VALUE_LIST);
         if (node->is_block) {
-            config_problem_add(b->problems, node->order, node->words->pos, "'%s' is no block; write '%s VALUE;'",
-                               config_quote(node_name(node)).text, config_quote(node_name(node)).text);
+            NODE_PROBLEM(b, node, "'%s' is no block; write '%s VALUE;'", config_quote(node_name(node)).text,
+                         config_quote(node_name(node)).text);
         } else if (is_again) {
             problem_repeated(b, node, first);
         } else {
@@ -186,7 +189,7 @@ key_fill(struct config_builder *b, const struct schema_key *key, const struct co
     }
 }
 
-/* --- blocks in a block ------------------------------------------------------------------------------------------------------------ */
+/* --- blocks in a block -------------------------------------------------------------------------------------------- */
 
 /* Whether `node` has the form of the block it is called: `name { }` or `name title { }`. */
 static bool
@@ -196,8 +199,8 @@ is_well_formed(struct config_builder *b, const struct schema_key *key, const str
     uint32_t words = *title == '\0' ? 1 : 2;
     if (node->is_block && node->word_count == words)
         return true;
-    config_problem_add(b->problems, node->order, node->words->pos, "'%s' is a block: write '%s%s%s { ... }'", key->name, key->name,
-                       *title == '\0' ? "" : " ", title);
+    NODE_PROBLEM(b, node, "'%s' is a block: write '%s%s%s { ... }'", key->name, key->name, *title == '\0' ? "" : " ",
+                 title);
     return false;
 }
 
@@ -225,7 +228,8 @@ title_fill(struct config_builder *b, const struct schema_block *block, const str
 }
 
 static void
-nested_list_fill(struct config_builder *b, const struct schema_key *key, const struct config_node *children, void *ret_block)
+nested_list_fill(struct config_builder *b, const struct schema_key *key, const struct config_node *children,
+                 void *ret_block)
 {
     size_t room = 0, count = 0;
     for (const struct config_node *node = children; node != NULL; node = node->next)
@@ -244,7 +248,7 @@ nested_list_fill(struct config_builder *b, const struct schema_key *key, const s
     memcpy((uint8_t *)ret_block + key->offset, &list, sizeof(list));
 }
 
-/* --- what is not in the schema ------------------------------------------------------------------------------------------------------ */
+/* --- what is not in the schema ------------------------------------------------------------------------------------ */
 
 /* The block in which `name` would be a key, NULL when it is one nowhere. */
 static const struct schema_block *
@@ -263,11 +267,9 @@ static void
 problem_unknown(struct config_builder *b, const struct schema_block *block, const struct config_node *node)
 {
     struct config_quoted name = config_quote(node_name(node));
-    struct source_pos pos = node->words->pos;
     const struct schema_block *home = home_find(node_name(node));
     if (home != NULL && *home->name == '\0') {
-        config_problem_add(b->problems, node->order, pos, "'%s' stands outside of '%s'; is a '}' missing before it?", name.text,
-                           block->name);
+        NODE_PROBLEM(b, node, "'%s' stands outside of '%s'; is a '}' missing before it?", name.text, block->name);
         return;
     }
     struct config_suggestion meant = config_suggest(node_name(node));
@@ -275,12 +277,12 @@ problem_unknown(struct config_builder *b, const struct schema_block *block, cons
         config_suggest_offer(&meant, span_from_cstr(block->keys[i].name));
     const char *where = *block->name == '\0' ? "" : " in ", *block_name = block->name;
     if (home != NULL)
-        config_problem_add(b->problems, node->order, pos, "'%s' belongs into '%s { ... }'", name.text, home->name);
+        NODE_PROBLEM(b, node, "'%s' belongs into '%s { ... }'", name.text, home->name);
     else if (!span_is_empty(meant.best))
-        config_problem_add(b->problems, node->order, pos, "unknown key '%s'%s%s; did you mean '%s'?", name.text, where, block_name,
-                           config_quote(meant.best).text);
+        NODE_PROBLEM(b, node, "unknown key '%s'%s%s; did you mean '%s'?", name.text, where, block_name,
+                     config_quote(meant.best).text);
     else
-        config_problem_add(b->problems, node->order, pos, "unknown key '%s'%s%s", name.text, where, block_name);
+        NODE_PROBLEM(b, node, "unknown key '%s'%s%s", name.text, where, block_name);
 }
 
 static void

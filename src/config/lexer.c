@@ -15,7 +15,7 @@ is_word_octet(uint8_t c)
     return !is_blank(c) && c != '{' && c != '}' && c != ';' && c != '"' && c != '\'';
 }
 
-/* --- octets that have no place in a text -------------------------------------------------------------------------------- */
+/* --- octets that have no place in a text -------------------------------------------------------------------------- */
 
 /* The length of what stands at `rest` when it is allowed, 0 when it is not. */
 static size_t
@@ -66,14 +66,14 @@ check_octets(struct config_lexer *l)
     }
 }
 
-/* --- tokens ---------------------------------------------------------------------------------------------------------------- */
+/* --- tokens ------------------------------------------------------------------------------------------------------- */
 
 void
 config_lexer_init(struct config_lexer *l, struct config_problems *problems, struct arena *memory, uint32_t order,
                   struct span file, struct span text)
 {
-    *l = (struct config_lexer){
-        .problems = problems, .memory = memory, .order = order, .text = text, .pos = {.file = file, .line = 1, .column = 1}};
+    *l = (struct config_lexer){.problems = problems, .memory = memory, .order = order, .text = text};
+    l->pos = (struct source_pos){.file = file, .line = 1, .column = 1};
     if (span_has_prefix(text, SPAN("\xef\xbb\xbf"))) /* the byte order mark some editors write */
         l->at = 3;
     check_octets(l);

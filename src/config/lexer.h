@@ -1,9 +1,10 @@
 /*
  * lexer.h - the words and signs of a configuration text.
  *
- * Words are separated by blanks and line ends; `{` `}` `;` stand for themselves; `#` where a word could begin starts a
- * comment up to the line's end. A word in "..." or '...' may hold all of these; in it \" \' and \\ are escapes. A quoted
- * word ends on the line it began on. Whatever is wrong is added to the problems and skipped, so reading goes on.
+ * Words are separated by blanks and line ends; `{` `}` `;` stand for themselves; `#` where a word could begin starts
+ * a comment up to the line's end. A word in "..." or '...' may hold all of these; in it \" \' and \\ are escapes. A
+ * quoted word ends on the line it began on. Whatever is wrong is added to the problems and skipped, so reading goes
+ * on.
  */
 #ifndef GODWIT_CONFIG_LEXER_H
 #define GODWIT_CONFIG_LEXER_H
@@ -12,7 +13,13 @@
 #include "base/source_pos.h"
 #include "config/problem.h"
 
-enum config_token_kind { CONFIG_TOKEN_WORD, CONFIG_TOKEN_OPEN, CONFIG_TOKEN_CLOSE, CONFIG_TOKEN_SEMICOLON, CONFIG_TOKEN_END };
+enum config_token_kind {
+    CONFIG_TOKEN_WORD,
+    CONFIG_TOKEN_OPEN,
+    CONFIG_TOKEN_CLOSE,
+    CONFIG_TOKEN_SEMICOLON,
+    CONFIG_TOKEN_END,
+};
 
 struct config_token {
     enum config_token_kind kind;
@@ -32,8 +39,8 @@ struct config_lexer {
 };
 
 /*
- * Begin to read `text` of the file called `file`; both borrowed by the tokens. Looks through all of it for octets that are
- * not allowed: NUL, other control octets, what is not UTF-8; one problem a line.
+ * Begin to read `text` of the file called `file`; both borrowed by the tokens. Looks through all of it for octets
+ * that are not allowed: NUL, other control octets, what is not UTF-8; one problem a line.
  */
 void config_lexer_init(struct config_lexer *l, struct config_problems *problems, struct arena *memory, uint32_t order,
                        struct span file, struct span text);

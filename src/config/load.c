@@ -27,7 +27,7 @@ struct chain {
 static enum err file_load(const char *path, const struct chain *includer, const struct config_source *like,
                           struct config_sources *sources);
 
-/* --- one file ---------------------------------------------------------------------------------------------------------------------- */
+/* --- one file ----------------------------------------------------------------------------------------------------- */
 
 static void
 close_if_open(int *fd)
@@ -76,7 +76,7 @@ file_read(const char *path, struct chain *self, struct buf *text)
     return contents_read(fd, text);
 }
 
-/* --- includes ------------------------------------------------------------------------------------------------------------------------ */
+/* --- includes ----------------------------------------------------------------------------------------------------- */
 
 /* What is known while the includes of one source are followed. */
 struct following {
@@ -86,7 +86,9 @@ struct following {
     struct config_sources *sources;
 };
 
-/* `pattern` relative to the directory of the file at `path`, NUL-terminated. False when it is too long or holds a NUL. */
+/*
+ * `pattern` relative to the directory of the file at `path`, NUL-terminated. False when it is too long or holds a NUL.
+ */
 static bool
 pattern_resolve(struct span path, struct span pattern, char *ret, size_t cap)
 {
@@ -111,8 +113,8 @@ path_order(const void *a, const void *b)
 static enum err
 include_follow(const struct following *from, const struct config_node *include)
 {
-    struct config_source source = {
-        .includer = from->index, .include_line = include->words->pos.line, .include_column = include->words->pos.column};
+    struct source_pos pos = include->words->pos;
+    struct config_source source = {.includer = from->index, .include_line = pos.line, .include_column = pos.column};
     struct span written = include->words->next->text;
     char path[PATH_MAX];
     if (!pattern_resolve(from->path, written, path, sizeof(path)))
@@ -160,7 +162,8 @@ includes_follow(const struct following *from, struct span text)
 
 /* Read the file at `path` into a source like `like`, then what it includes. */
 static enum err
-file_load(const char *path, const struct chain *includer, const struct config_source *like, struct config_sources *sources)
+file_load(const char *path, const struct chain *includer, const struct config_source *like,
+          struct config_sources *sources)
 {
     struct chain self = {.includer = includer, .depth = includer == NULL ? 0 : includer->depth + 1};
     struct config_source source = *like;
@@ -194,7 +197,7 @@ config_load(const char *path, struct config_sources *sources)
     return file_load(path, NULL, &(struct config_source){0}, sources);
 }
 
-/* --- files a configuration names ------------------------------------------------------------------------------------------------------ */
+/* --- files a configuration names ---------------------------------------------------------------------------------- */
 
 void
 config_files_check(const struct config *config, struct config_problems *problems)
@@ -202,9 +205,11 @@ config_files_check(const struct config *config, struct config_problems *problems
     for (size_t i = 0; i < config->domains.count; i++) {
         const struct config_recipients *recipients = &config->domains.items[i].recipients;
         char path[PATH_MAX];
-        if (!span_is_empty(recipients->file) && span_to_cstr(recipients->file, path, sizeof(path)) && access(path, R_OK) != 0)
-            config_problem_add(problems, 0, recipients->file_pos, "cannot read '%s': %s", config_quote(recipients->file).text,
-                               errno == ENOENT ? "no such file" : strerror(errno));
+        if (span_is_empty(recipients->file) || !span_to_cstr(recipients->file, path, sizeof(path)) ||
+            access(path, R_OK) == 0)
+            continue;
+        config_problem_add(problems, 0, recipients->file_pos, "cannot read '%s': %s",
+                           config_quote(recipients->file).text, errno == ENOENT ? "no such file" : strerror(errno));
     }
     config_problems_sort(problems);
 }

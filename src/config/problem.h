@@ -46,7 +46,9 @@ FORMAT(4, 5) void config_problem_add(struct config_problems *p, uint32_t order, 
 /* Sort by file in the order of reading, line and column; those found first at one place stay first. */
 void config_problems_sort(struct config_problems *p);
 
-/* Append one line each, `file:line:column: text`, and a last one when some were dropped. ERR_LIMIT when `to` is full. */
+/*
+ * Append one line each, `file:line:column: text`, and a last one when some were dropped. ERR_LIMIT when `to` is full.
+ */
 NODISCARD enum err config_problems_print(const struct config_problems *p, struct buf *to);
 
 #endif

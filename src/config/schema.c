@@ -22,17 +22,19 @@
         .name = title_word, .type = &value_type_##title_type, .offset = offsetof(struct block, title)}; \
     static const struct schema_key block##_keys[] = {
 #define KEY(block, type_, field, name_, default_text_, bounds, effect_, sentence_) \
-    {.name = name_, .type = &value_type_##type_, .offset = offsetof(struct block, field), .default_text = default_text_, \
-     .effect = effect_, .sentence = sentence_, bounds},
+    {.name = name_, .type = &value_type_##type_, .offset = offsetof(struct block, field), \
+     .default_text = default_text_, .effect = effect_, .sentence = sentence_, bounds},
 #define NESTED(block, field, child_) \
     {.name = child_##_name, .offset = offsetof(struct block, field), .default_text = "", .child = &child_##_block},
 #define NESTED_LIST(block, field, child_) \
-    {.name = child_##_name, .offset = offsetof(struct block, field), .default_text = "", .child = &child_##_block, .is_list = true},
+    {.name = child_##_name, .offset = offsetof(struct block, field), .default_text = "", .child = &child_##_block, \
+     .is_list = true},
 #define BLOCK_END(block) \
     } \
     ; \
-    static const struct schema_block block##_block = {.name = block##_name, .sentence = block##_sentence, \
-        .title = &block##_title, .keys = block##_keys, .key_count = ARRAY_LEN(block##_keys), .size = sizeof(struct block)};
+    static const struct schema_block block##_block = { \
+        .name = block##_name, .sentence = block##_sentence, .title = &block##_title, .keys = block##_keys, \
+        .key_count = ARRAY_LEN(block##_keys), .size = sizeof(struct block)};
 #include "config/schema.def"
 
 const struct schema_block *

@@ -22,12 +22,15 @@ enum value_arity {
 
 /* A type of the schema: how it is read and written. */
 struct value_type {
-    const char *name;  /* for messages and documentation: "a size" */
+    const char *name;       /* for messages: "a size such as 50 MiB" */
+    const char *short_name; /* for documentation: "size"; NULL: `name` serves */
     enum value_arity arity;
     size_t item_size;  /* of the field, or of one element of its list */
     /* Take one value from the words at hand. False after adding a problem. */
     bool (*take)(struct value_reader *r, void *ret_item);
-    /* Append the value as it is written, without the key's name (with it when the key has several) and ";". ERR_LIMIT. */
+    /*
+     * Append the value as it is written, without the key's name (with it when the key has several) and ";". ERR_LIMIT.
+     */
     enum err (*format)(const void *item, const struct schema_key *key, struct buf *to);
     size_t pos_offset; /* of the struct source_pos in an item */
     /* Whether there is a value at all. NULL: always. */

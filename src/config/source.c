@@ -76,7 +76,7 @@ config_sources_from_text(struct config_sources *s, struct span name, struct span
     return config_sources_add(s, &(struct config_source){.name = name, .text = text});
 }
 
-/* --- as bytes ---------------------------------------------------------------------------------------------------------- */
+/* --- as bytes ----------------------------------------------------------------------------------------------------- */
 
 static void
 put_u32(struct buf *to, size_t value)
@@ -135,9 +135,11 @@ take_text(struct span *rest, struct span *ret)
 static bool
 take_source(struct span *rest, size_t index, struct config_source *ret)
 {
-    return take_u32(rest, &ret->includer) && take_u32(rest, &ret->include_line) && take_u32(rest, &ret->include_column) &&
-           take_text(rest, &ret->name) && take_text(rest, &ret->text) && take_text(rest, &ret->fault) &&
-           (index == 0 ? ret->includer == 0 && ret->include_line == 0 : ret->includer < index && ret->include_line > 0);
+    if (!take_u32(rest, &ret->includer) || !take_u32(rest, &ret->include_line) ||
+        !take_u32(rest, &ret->include_column) || !take_text(rest, &ret->name) || !take_text(rest, &ret->text) ||
+        !take_text(rest, &ret->fault))
+        return false;
+    return index == 0 ? ret->includer == 0 && ret->include_line == 0 : ret->includer < index && ret->include_line > 0;
 }
 
 static enum err

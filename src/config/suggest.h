@@ -16,7 +16,10 @@ struct config_suggestion config_suggest(struct span wanted);
 /* Offer a candidate; "a|b" offers each. Letters of any case and "_" for "-" count as equal. */
 void config_suggest_offer(struct config_suggestion *s, struct span candidates);
 
-/* The least number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`; at most `cap`. */
+/*
+ * The least number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`; at most
+ * `cap`.
+ */
 unsigned config_edit_distance(struct span a, struct span b, unsigned cap);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * tree.c - tokens to nodes, by recursive descent with a bound on depth.
  *
- * Recovery: a directive without its ";" ends where a "{" or "}" or the end of the file says it must have; a stray sign is
- * skipped. The likeliest slips are worded as such.
+ * Recovery: a directive without its ";" ends where a "{" or "}" or the end of the file says it must have; a stray
+ * sign is skipped. The likeliest slips are worded as such.
  */
 #include "config/tree.h"
 
@@ -29,6 +29,9 @@ struct reading {
 struct tail {
     struct config_node **at;
 };
+
+#define NODE_PROBLEM(p, node, ...) \
+    config_problem_add((p)->problems, (node)->order, (node)->words->pos, __VA_ARGS__)
 
 static void items_parse(struct reading *r, struct tail *to, const struct config_node *inside, unsigned depth);
 
@@ -70,7 +73,7 @@ words_take(struct reading *r)
     return node;
 }
 
-/* --- include --------------------------------------------------------------------------------------------------------------- */
+/* --- include ------------------------------------------------------------------------------------------------------ */
 
 bool
 config_is_pattern(struct span path)
@@ -131,7 +134,7 @@ include_parse(struct reading *r, struct config_node *node, struct tail *to, cons
                            config_quote(path).text);
 }
 
-/* --- blocks and directives ------------------------------------------------------------------------------------------------- */
+/* --- blocks and directives ---------------------------------------------------------------------------------------- */
 
 /* "listener mx" of a block's words, for messages. */
 static struct config_quoted
@@ -167,7 +170,7 @@ block_parse(struct reading *r, struct config_node *node, unsigned depth)
     struct parser *p = r->parser;
     node->is_block = true;
     if (depth == CONFIG_NESTING_MAX) {
-        config_problem_add(p->problems, node->order, node->words->pos, "more than %d blocks in one another", CONFIG_NESTING_MAX);
+        NODE_PROBLEM(p, node, "more than %d blocks in one another", CONFIG_NESTING_MAX);
         block_skip(r);
         return;
     }
@@ -177,8 +180,8 @@ block_parse(struct reading *r, struct config_node *node, unsigned depth)
     if (r->token.kind == CONFIG_TOKEN_CLOSE)
         step(r);
     else if (!p->is_out_of_memory)
-        config_problem_add(p->problems, node->order, node->words->pos,
-                           "block '%s' opened here is not closed before the end of the file", block_title(node).text);
+        NODE_PROBLEM(p, node, "block '%s' opened here is not closed before the end of the file",
+                     block_title(node).text);
 }
 
 /* Take one directive or block, of which the first word is at hand. */
@@ -255,7 +258,8 @@ config_tree_parse(const struct config_sources *sources, struct arena *memory, st
 }
 
 enum err
-config_tree_includes(struct span text, struct arena *memory, void (*found)(void *ctx, struct config_node *include), void *ctx)
+config_tree_includes(struct span text, struct arena *memory, void (*found)(void *ctx, struct config_node *include),
+                     void *ctx)
 {
     struct config_sources sources = {.items = &(struct config_source){.text = text}, .count = 1};
     struct config_problems *unused = arena_alloc(memory, sizeof(*unused));

@@ -3,15 +3,14 @@
  */
 #include "config/value.h"
 
-/* --- shared --------------------------------------------------------------------------------------------------------------- */
+/* --- shared ------------------------------------------------------------------------------------------------------- */
 
 const struct config_word *
 value_word_take(struct value_reader *r)
 {
     const struct config_word *word = r->next;
     if (word == NULL) {
-        config_problem_add(r->problems, r->order, r->pos, "'%s' has no value; it wants %s", config_quote(r->name).text,
-                           r->key->type->name);
+        VALUE_PROBLEM(r, r->pos, "'%s' has no value; it wants %s", config_quote(r->name).text, r->key->type->name);
         return NULL;
     }
     r->next = word->next;
@@ -21,8 +20,8 @@ value_word_take(struct value_reader *r)
 void
 value_problem_unwanted(struct value_reader *r, const struct config_word *word, const char *wanted)
 {
-    config_problem_add(r->problems, r->order, word->pos, "'%s' wants %s, not '%s'", config_quote(r->name).text, wanted,
-                       config_quote(word->text).text);
+    VALUE_PROBLEM(r, word->pos, "'%s' wants %s, not '%s'", config_quote(r->name).text, wanted,
+                  config_quote(word->text).text);
 }
 
 static bool
@@ -49,7 +48,7 @@ value_word_format(struct span word, struct buf *to)
     return buf_check(to);
 }
 
-/* --- units ----------------------------------------------------------------------------------------------------------------- */
+/* --- units -------------------------------------------------------------------------------------------------------- */
 
 struct unit {
     const char *name;
@@ -73,8 +72,9 @@ struct measure {
 };
 
 static const struct unit size_units[] = {
-    {"B", 1},        {"KiB", UINT64_C(1) << 10}, {"MiB", UINT64_C(1) << 20}, {"GiB", UINT64_C(1) << 30}, {"TiB", UINT64_C(1) << 40},
-    {"kB", 1000},    {"MB", 1000000},            {"GB", 1000000000},         {"TB", 1000000000000},
+    {"B", 1},
+    {"KiB", UINT64_C(1) << 10}, {"MiB", UINT64_C(1) << 20}, {"GiB", UINT64_C(1) << 30}, {"TiB", UINT64_C(1) << 40},
+    {"kB", 1000},               {"MB", 1000000},            {"GB", 1000000000},         {"TB", 1000000000000},
 };
 
 static const struct misnomer size_misnomers[] = {
@@ -93,8 +93,8 @@ static const struct unit duration_units[] = {
 };
 
 static const struct misnomer duration_misnomers[] = {
-    {"msec|millisecond|milliseconds", "ms"}, {"S|sec|secs|second|seconds", "s"}, {"m|M|mn|mins|minute|minutes|Min", "min"},
-    {"H|hr|hrs|hour|hours", "h"},            {"D|day|days", "d"},
+    {"msec|millisecond|milliseconds", "ms"}, {"S|sec|secs|second|seconds", "s"},
+    {"m|M|mn|mins|minute|minutes|Min", "min"}, {"H|hr|hrs|hour|hours", "h"}, {"D|day|days", "d"},
 };
 
 static const struct measure duration_measure = {
@@ -150,7 +150,8 @@ measure_parse(const struct measure *measure, struct span text, uint64_t *ret)
     uint64_t number, value;
     digits_cut(text, &digits, &unit_name);
     const struct unit *unit = unit_find(measure, unit_name);
-    if (unit == NULL || !span_to_u64(digits, UINT64_MAX, &number) || __builtin_mul_overflow(number, unit->factor, &value))
+    if (unit == NULL || !span_to_u64(digits, UINT64_MAX, &number) ||
+        __builtin_mul_overflow(number, unit->factor, &value))
         return false;
     *ret = value;
     return true;
@@ -201,13 +202,13 @@ problem_unit(struct value_reader *r, const struct measure *measure, const struct
     struct config_quoted key = config_quote(r->name), number = config_quote(digits), unit = config_quote(unit_name);
     const char *meant = misnomer_find(measure, unit_name);
     if (span_is_empty(unit_name))
-        config_problem_add(r->problems, r->order, word->pos, "'%s' needs a unit: write '%s %s' (units: %s)", key.text,
-                           number.text, measure->example, measure->list);
+        VALUE_PROBLEM(r, word->pos, "'%s' needs a unit: write '%s %s' (units: %s)", key.text, number.text,
+                      measure->example, measure->list);
     else if (meant != NULL)
-        config_problem_add(r->problems, r->order, word->pos, "'%s' is not a unit; did you mean '%s %s'? (units: %s)",
-                           unit.text, number.text, meant, measure->list);
+        VALUE_PROBLEM(r, word->pos, "'%s' is not a unit; did you mean '%s %s'? (units: %s)", unit.text, number.text,
+                      meant, measure->list);
     else
-        config_problem_add(r->problems, r->order, word->pos, "'%s' is not a unit (units: %s)", unit.text, measure->list);
+        VALUE_PROBLEM(r, word->pos, "'%s' is not a unit (units: %s)", unit.text, measure->list);
 }
 
 static bool
@@ -240,13 +241,13 @@ measure_take(struct value_reader *r, const struct measure *measure, const struct
         return false;
     }
     if (!span_to_u64(digits, UINT64_MAX, &number) || __builtin_mul_overflow(number, unit->factor, ret)) {
-        config_problem_add(r->problems, r->order, word->pos, "'%s' is too large a number", config_quote(digits).text);
+        VALUE_PROBLEM(r, word->pos, "'%s' is too large a number", config_quote(digits).text);
         return false;
     }
     return true;
 }
 
-/* --- numbers --------------------------------------------------------------------------------------------------------------- */
+/* --- numbers ------------------------------------------------------------------------------------------------------ */
 
 /* One kind of number: how its bounds are read and its values written. */
 struct number_kind {
@@ -283,15 +284,16 @@ is_within_bounds(struct value_reader *r, const struct number_kind *kind, const s
     struct buf written;
     buf_init_fixed(&written, text, sizeof(text));
     (void)kind->format(value, &written);
-    config_problem_add(r->problems, r->order, word->pos, "'%s' is %s; it must be %s %s", config_quote(r->name).text,
-                       config_quote(buf_span(&written)).text, is_low ? "at least" : "at most",
-                       is_low ? key->floor : key->ceiling);
+    VALUE_PROBLEM(r, word->pos, "'%s' is %s; it must be %s %s", config_quote(r->name).text,
+                  config_quote(buf_span(&written)).text, is_low ? "at least" : "at most",
+                  is_low ? key->floor : key->ceiling);
     return false;
 }
 
 /* Take a number with a unit, or the key's word for zero. */
 static bool
-measured_take(struct value_reader *r, const struct measure *measure, const struct number_kind *kind, struct config_u64 *ret)
+measured_take(struct value_reader *r, const struct measure *measure, const struct number_kind *kind,
+              struct config_u64 *ret)
 {
     const struct config_word *word = value_word_take(r);
     uint64_t value = 0;
@@ -337,7 +339,8 @@ count_take(struct value_reader *r, void *ret_item)
 }
 
 static enum err
-number_format(const struct config_u64 *number, const struct schema_key *key, const struct number_kind *kind, struct buf *to)
+number_format(const struct config_u64 *number, const struct schema_key *key, const struct number_kind *kind,
+              struct buf *to)
 {
     if (number->value == 0 && key->word != NULL)
         return buf_append_cstr(to, key->word);
@@ -362,7 +365,7 @@ count_item_format(const void *item, const struct schema_key *key, struct buf *to
     return number_format(item, key, &count_kind, to);
 }
 
-/* --- switches and choices ----------------------------------------------------------------------------------------------------- */
+/* --- switches and choices ----------------------------------------------------------------------------------------- */
 
 static bool
 bool_take(struct value_reader *r, void *ret_item)
@@ -376,8 +379,8 @@ bool_take(struct value_reader *r, void *ret_item)
         const char *meant = list_has("yes|true|1|On|ON|enabled", word->text)       ? " (did you mean 'on'?)"
                             : list_has("no|false|0|Off|OFF|disabled", word->text) ? " (did you mean 'off'?)"
                                                                                     : "";
-        config_problem_add(r->problems, r->order, word->pos, "'%s' wants on or off, not '%s'%s", config_quote(r->name).text,
-                           config_quote(word->text).text, meant);
+        VALUE_PROBLEM(r, word->pos, "'%s' wants on or off, not '%s'%s", config_quote(r->name).text,
+                      config_quote(word->text).text, meant);
         return false;
     }
     *ret = (struct config_bool){.value = is_on, .pos = word->pos};
@@ -393,21 +396,22 @@ bool_format(const void *item, const struct schema_key *key, struct buf *to)
 }
 
 const struct value_type value_type_SIZE = {
-    .name = "a size such as 50 MiB", .arity = VALUE_ONE, .item_size = sizeof(struct config_u64),
+    .name = "a size such as 50 MiB", .short_name = "size", .arity = VALUE_ONE, .item_size = sizeof(struct config_u64),
     .take = size_take, .format = size_item_format, .pos_offset = offsetof(struct config_u64, pos)};
 
 const struct value_type value_type_DURATION = {
-    .name = "a time such as 5 min", .arity = VALUE_ONE, .item_size = sizeof(struct config_u64),
+    .name = "a time such as 5 min", .short_name = "time", .arity = VALUE_ONE, .item_size = sizeof(struct config_u64),
     .take = duration_take, .format = duration_item_format, .pos_offset = offsetof(struct config_u64, pos)};
 
 const struct value_type value_type_DURATIONS = {
-    .name = "times such as 5 min 1 h", .arity = VALUE_LIST, .item_size = sizeof(struct config_u64),
-    .take = duration_take, .format = duration_item_format, .pos_offset = offsetof(struct config_u64, pos)};
+    .name = "times such as 5 min 1 h", .short_name = "times", .arity = VALUE_LIST,
+    .item_size = sizeof(struct config_u64), .take = duration_take, .format = duration_item_format,
+    .pos_offset = offsetof(struct config_u64, pos)};
 
 const struct value_type value_type_COUNT = {
-    .name = "a number", .arity = VALUE_ONE, .item_size = sizeof(struct config_u64),
+    .name = "a number", .short_name = "number", .arity = VALUE_ONE, .item_size = sizeof(struct config_u64),
     .take = count_take, .format = count_item_format, .pos_offset = offsetof(struct config_u64, pos)};
 
 const struct value_type value_type_BOOL = {
-    .name = "on or off", .arity = VALUE_ONE, .item_size = sizeof(struct config_bool),
-    .take = bool_take, .format = bool_format, .pos_offset = offsetof(struct config_bool, pos)};
+    .name = "on or off", .arity = VALUE_ONE, .item_size = sizeof(struct config_bool), .take = bool_take,
+    .format = bool_format, .pos_offset = offsetof(struct config_bool, pos)};

@@ -57,7 +57,10 @@ enum err value_duration_format(uint64_t ms, struct buf *to);
 /* Append a word, in quotes if it needs them to be read back as one. ERR_LIMIT. */
 enum err value_word_format(struct span word, struct buf *to);
 
-/* --- for the files that implement types ------------------------------------------------------------------------------ */
+/* --- for the files that implement types --------------------------------------------------------------------------- */
+
+/* Add a problem with the value at `pos`, printf-like. */
+#define VALUE_PROBLEM(r, pos, ...) config_problem_add((r)->problems, (r)->order, (pos), __VA_ARGS__)
 
 /* Take the next word, or add a problem that says what is wanted and return NULL. */
 const struct config_word *value_word_take(struct value_reader *r);
@@ -65,7 +68,10 @@ const struct config_word *value_word_take(struct value_reader *r);
 /* Add "'key' wants WANTED, not 'word'". */
 void value_problem_unwanted(struct value_reader *r, const struct config_word *word, const char *wanted);
 
-/* The path a word means, absolute if the file's name is: relative ones are below the file's directory. False without memory. */
+/*
+ * The path a word means, absolute if the file's name is: relative ones are below the file's directory. False without
+ * memory.
+ */
 bool value_path_resolve(struct value_reader *r, struct span path, struct span *ret);
 
 /* Take "192.0.2.1:25", "[::1]:25" or "unix:/path"; with `default_port` not 0 the port may be left out. */

@@ -5,13 +5,14 @@
 
 enum { UNIX_PATH_MAX_OCTETS = 107 /* sun_path of Linux less its NUL */, DNS_PORT = 53 };
 
-/* --- one endpoint ---------------------------------------------------------------------------------------------------------------- */
+/* --- one endpoint ------------------------------------------------------------------------------------------------- */
 
 static void
 problem_endpoint(struct value_reader *r, const struct config_word *word, const char *hint)
 {
-    config_problem_add(r->problems, r->order, word->pos, "'%s' wants an address and port such as 192.0.2.1:25, [2001:db8::1]:25 or "
-                       "unix:/path, not '%s'%s", config_quote(r->name).text, config_quote(word->text).text, hint);
+    VALUE_PROBLEM(r, word->pos,
+                  "'%s' wants an address and port such as 192.0.2.1:25, [2001:db8::1]:25 or " "unix:/path, not '%s'%s",
+                  config_quote(r->name).text, config_quote(word->text).text, hint);
 }
 
 /* What a text that is no endpoint probably means. */
@@ -22,7 +23,8 @@ endpoint_hint(struct span text)
     struct span host = text, port = SPAN_EMPTY;
     struct address_literal address;
     if (address_literal_parse_ip(text, &address))
-        return address.family == ADDRESS_LITERAL_IPV6 ? "; an IPv6 address with a port is [ADDRESS]:PORT" : "; the port is missing";
+        return address.family == ADDRESS_LITERAL_IPV6 ? "; an IPv6 address with a port is [ADDRESS]:PORT"
+                                                      : "; the port is missing";
     if (span_to_u64(text, UINT16_MAX, &number) || span_has_prefix(text, SPAN(":")) || span_has_prefix(text, SPAN("*:")))
         return "; all of IPv4 is 0.0.0.0:PORT, all of IPv6 is [::]:PORT";
     if (span_has_prefix(text, SPAN("/")))
@@ -116,8 +118,7 @@ value_endpoint_take(struct value_reader *r, uint16_t default_port, struct config
         if (!value_path_resolve(r, span_skip(word->text, 5), &endpoint.path))
             return false;
         if (endpoint.path.len > UNIX_PATH_MAX_OCTETS) {
-            config_problem_add(r->problems, r->order, word->pos, "the path of a socket has at most %d octets",
-                               UNIX_PATH_MAX_OCTETS);
+            VALUE_PROBLEM(r, word->pos, "the path of a socket has at most %d octets", UNIX_PATH_MAX_OCTETS);
             return false;
         }
     } else if (!ip_endpoint_parse(word->text, default_port, &endpoint)) {
@@ -150,7 +151,7 @@ endpoint_format(const void *item, const struct schema_key *key, struct buf *to)
     return value_word_format(endpoint->text, to);
 }
 
-/* --- stub zones ----------------------------------------------------------------------------------------------------------------- */
+/* --- stub zones --------------------------------------------------------------------------------------------------- */
 
 static size_t
 words_left(const struct value_reader *r)
@@ -201,7 +202,7 @@ stub_format(const void *item, const struct schema_key *key, struct buf *to)
     return buf_check(to);
 }
 
-/* --- where a domain's recipients are known and its mail goes ------------------------------------------------------------------------ */
+/* --- where a domain's recipients are known and its mail goes ------------------------------------------------------ */
 
 /* Take one source of recipients. */
 static bool
@@ -221,8 +222,8 @@ recipients_source_take(struct value_reader *r, const struct config_word *kind, s
         return false;
     }
     if (is_file ? !span_is_empty(into->file) : into->has_socketmap) {
-        config_problem_add(r->problems, r->order, kind->pos, "a second %s of recipients; the first stands in line %u",
-                           is_file ? "file" : "socketmap", is_file ? into->file_pos.line : into->socketmap_pos.line);
+        VALUE_PROBLEM(r, kind->pos, "a second %s of recipients; the first stands in line %u",
+                      is_file ? "file" : "socketmap", is_file ? into->file_pos.line : into->socketmap_pos.line);
         return false;
     }
     if (is_file) {
@@ -316,16 +317,18 @@ deliver_format(const void *item, const struct schema_key *key, struct buf *to)
 }
 
 const struct value_type value_type_ENDPOINTS = {
-    .name = "addresses such as 127.0.0.1:25", .arity = VALUE_REPEATED, .item_size = sizeof(struct config_endpoint),
-    .take = endpoint_take, .format = endpoint_format, .pos_offset = offsetof(struct config_endpoint, pos)};
+    .name = "addresses such as 127.0.0.1:25", .short_name = "addresses", .arity = VALUE_REPEATED,
+    .item_size = sizeof(struct config_endpoint), .take = endpoint_take, .format = endpoint_format,
+    .pos_offset = offsetof(struct config_endpoint, pos)};
 
 const struct value_type value_type_ENDPOINTS_53 = {
-    .name = "addresses such as 127.0.0.1:53", .arity = VALUE_REPEATED, .item_size = sizeof(struct config_endpoint),
-    .take = endpoint_53_take, .format = endpoint_format, .pos_offset = offsetof(struct config_endpoint, pos)};
+    .name = "addresses such as 127.0.0.1:53", .short_name = "addresses", .arity = VALUE_REPEATED,
+    .item_size = sizeof(struct config_endpoint), .take = endpoint_53_take, .format = endpoint_format,
+    .pos_offset = offsetof(struct config_endpoint, pos)};
 
 const struct value_type value_type_STUBS = {
-    .name = "a zone and its servers", .arity = VALUE_EACH, .item_size = sizeof(struct config_stub),
-    .take = stub_take, .format = stub_format, .pos_offset = offsetof(struct config_stub, pos)};
+    .name = "a zone and its servers", .arity = VALUE_EACH, .item_size = sizeof(struct config_stub), .take = stub_take,
+    .format = stub_format, .pos_offset = offsetof(struct config_stub, pos)};
 
 const struct value_type value_type_RECIPIENTS = {
     .name = "accounts, local, file PATH or socketmap ADDRESS MAP", .arity = VALUE_ACCUMULATED,
@@ -333,5 +336,5 @@ const struct value_type value_type_RECIPIENTS = {
     .pos_offset = offsetof(struct config_recipients, pos)};
 
 const struct value_type value_type_DELIVER = {
-    .name = "maildir or lmtp ADDRESS", .arity = VALUE_ONE, .item_size = sizeof(struct config_deliver), .take = deliver_take,
-    .format = deliver_format, .pos_offset = offsetof(struct config_deliver, pos)};
+    .name = "maildir or lmtp ADDRESS", .arity = VALUE_ONE, .item_size = sizeof(struct config_deliver),
+    .take = deliver_take, .format = deliver_format, .pos_offset = offsetof(struct config_deliver, pos)};

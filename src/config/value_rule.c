@@ -41,12 +41,11 @@ subject_find(struct value_reader *r, const struct config_word *word, size_t *ret
     }
     struct config_quoted action = config_quote(r->name), written = config_quote(word->text);
     if (span_is_empty(meant.best))
-        config_problem_add(r->problems, r->order, word->pos, "'%s' wants client, helo, sender or recipient, not '%s'",
-                           action.text, written.text);
+        VALUE_PROBLEM(r, word->pos, "'%s' wants client, helo, sender or recipient, not '%s'", action.text,
+                      written.text);
     else
-        config_problem_add(r->problems, r->order, word->pos,
-                           "'%s' wants client, helo, sender or recipient, not '%s'; did you mean '%s'?", action.text,
-                           written.text, config_quote(meant.best).text);
+        VALUE_PROBLEM(r, word->pos, "'%s' wants client, helo, sender or recipient, not '%s'; did you mean '%s'?",
+                      action.text, written.text, config_quote(meant.best).text);
     return false;
 }
 
@@ -60,12 +59,11 @@ pattern_take(struct value_reader *r, size_t row, struct access_pattern *ret)
         return true;
     struct network network;
     if (subjects[row].subject == ACCESS_RULE_CLIENT && network_parse(word->text, &network) == NETWORK_HOST_BITS)
-        config_problem_add(r->problems, r->order, word->pos,
-                           "'%s' has bits set beyond its prefix; write the first address of the network",
-                           config_quote(word->text).text);
+        VALUE_PROBLEM(r, word->pos, "'%s' has bits set beyond its prefix; write the first address of the network",
+                      config_quote(word->text).text);
     else
-        config_problem_add(r->problems, r->order, word->pos, "'%s' wants %s, not '%s'", config_quote(subjects[row].name).text,
-                           subjects[row].wanted, config_quote(word->text).text);
+        VALUE_PROBLEM(r, word->pos, "'%s' wants %s, not '%s'", config_quote(subjects[row].name).text,
+                      subjects[row].wanted, config_quote(word->text).text);
     return false;
 }
 
@@ -78,15 +76,14 @@ text_take(struct value_reader *r, struct access_rule *rule)
         return true;
     r->next = word->next;
     if (rule->action == ACCESS_RULE_ACCEPT) {
-        config_problem_add(r->problems, r->order, word->pos, "'accept' takes no text: the client is told nothing");
+        VALUE_PROBLEM(r, word->pos, "'accept' takes no text: the client is told nothing");
         return false;
     }
     bool is_fit = word->text.len > 0 && word->text.len <= RULE_TEXT_MAX;
     for (size_t i = 0; i < word->text.len; i++)
         is_fit = is_fit && word->text.data[i] >= 0x20 && word->text.data[i] < 0x7f;
     if (!is_fit) {
-        config_problem_add(r->problems, r->order, word->pos, "the text for the client is 1 to %d printable ASCII characters",
-                           RULE_TEXT_MAX);
+        VALUE_PROBLEM(r, word->pos, "the text for the client is 1 to %d printable ASCII characters", RULE_TEXT_MAX);
         return false;
     }
     rule->text = word->text;
@@ -106,9 +103,9 @@ rule_take(struct value_reader *r, void *ret_item)
         if (span_equal(r->name, actions[i].name))
             rule.action = actions[i].action;
     if (rule.action == ACCESS_RULE_DROP && rule.subject != ACCESS_RULE_CLIENT) {
-        config_problem_add(r->problems, r->order, subject->pos,
-                           "'drop' acts before the greeting, when only the client is known; did you mean 'reject %s'?",
-                           config_quote(subject->text).text);
+        VALUE_PROBLEM(r, subject->pos,
+                      "'drop' acts before the greeting, when only the client is known; did you mean 'reject %s'?",
+                      config_quote(subject->text).text);
         return false;
     }
     if (!pattern_take(r, row, &rule.pattern) || !text_take(r, &rule))

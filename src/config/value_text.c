@@ -30,7 +30,7 @@ is_name(struct span s)
     return true;
 }
 
-/* --- config_text ------------------------------------------------------------------------------------------------------------ */
+/* --- config_text -------------------------------------------------------------------------------------------------- */
 
 /* Take a word that `is_wanted` likes, or the key's word for "not set". */
 static bool
@@ -110,7 +110,7 @@ text_is_set(const void *item)
     return !span_is_empty(text->value);
 }
 
-/* --- paths --------------------------------------------------------------------------------------------------------------------- */
+/* --- paths -------------------------------------------------------------------------------------------------------- */
 
 /* The directory of the file a value stands in, with its "/"; empty when the file's name has none. */
 static struct span
@@ -186,7 +186,7 @@ file_path_take(struct value_reader *r, void *ret_item)
     return true;
 }
 
-/* --- choices ------------------------------------------------------------------------------------------------------------------- */
+/* --- choices ------------------------------------------------------------------------------------------------------ */
 
 /* The index of `name` in "a|b|c"; false when it is none. */
 static bool
@@ -229,11 +229,11 @@ choice_take(struct value_reader *r, void *ret_item)
         config_suggest_offer(&meant, span_from_cstr(r->key->choices));
         struct config_quoted key = config_quote(r->name), written = config_quote(word->text);
         if (span_is_empty(meant.best))
-            config_problem_add(r->problems, r->order, word->pos, "'%s' wants one of %s, not '%s'", key.text,
-                               choices_listed(r->key->choices).text, written.text);
+            VALUE_PROBLEM(r, word->pos, "'%s' wants one of %s, not '%s'", key.text,
+                          choices_listed(r->key->choices).text, written.text);
         else
-            config_problem_add(r->problems, r->order, word->pos, "'%s' wants one of %s, not '%s'; did you mean '%s'?", key.text,
-                               choices_listed(r->key->choices).text, written.text, config_quote(meant.best).text);
+            VALUE_PROBLEM(r, word->pos, "'%s' wants one of %s, not '%s'; did you mean '%s'?", key.text,
+                          choices_listed(r->key->choices).text, written.text, config_quote(meant.best).text);
         return false;
     }
     *ret = (struct config_choice){.value = value, .pos = word->pos};
@@ -250,7 +250,7 @@ choice_format(const void *item, const struct schema_key *key, struct buf *to)
     return buf_append(to, span_cut(rest, '|', &first, &rest) ? first : rest);
 }
 
-/* --- domains and addresses ------------------------------------------------------------------------------------------------------- */
+/* --- domains and addresses ---------------------------------------------------------------------------------------- */
 
 static const char *
 addr_fault_text(enum addr_fault fault)
@@ -270,8 +270,8 @@ addr_fault_text(enum addr_fault fault)
 static void
 problem_address(struct value_reader *r, const struct config_word *word, enum addr_fault fault)
 {
-    config_problem_add(r->problems, r->order, word->pos, "'%s' wants %s, not '%s'%s", config_quote(r->name).text,
-                       r->key->type->name, config_quote(word->text).text, addr_fault_text(fault));
+    VALUE_PROBLEM(r, word->pos, "'%s' wants %s, not '%s'%s", config_quote(r->name).text, r->key->type->name,
+                  config_quote(word->text).text, addr_fault_text(fault));
 }
 
 static bool
@@ -342,26 +342,29 @@ email_is_set(const void *item)
     return mailbox->value.local_len > 0;
 }
 
-#define TEXT_TYPE(id, words, arity_, take_) \
+#define TEXT_TYPE(id, words, short_words, arity_, take_) \
     const struct value_type value_type_##id = { \
-        .name = words, .arity = arity_, .item_size = sizeof(struct config_text), .take = take_, .format = text_format, \
+        .name = words, .short_name = short_words, .arity = arity_, .item_size = sizeof(struct config_text), \
+        .take = take_, .format = text_format, \
         .pos_offset = offsetof(struct config_text, pos), .is_set = text_is_set}
 
-TEXT_TYPE(TEXT, "a text of at most 255 octets", VALUE_ONE, text_take);
-TEXT_TYPE(NAME, "a name of letters, digits, '-', '_', '.'", VALUE_ONE, name_take);
-TEXT_TYPE(NAMES, "names of users", VALUE_REPEATED, user_take);
-TEXT_TYPE(USER, "a name or number", VALUE_ONE, user_take);
-TEXT_TYPE(PATH, "a path", VALUE_ONE, file_path_take);
-TEXT_TYPE(SEPARATOR, "one of + - = _ # % ~ !", VALUE_ONE, separator_take);
+TEXT_TYPE(TEXT, "a text of at most 255 octets", "text", VALUE_ONE, text_take);
+TEXT_TYPE(NAME, "a name of letters, digits, '-', '_', '.'", "name", VALUE_ONE, name_take);
+TEXT_TYPE(NAMES, "names of users", "users", VALUE_REPEATED, user_take);
+TEXT_TYPE(USER, "a name or number", "name or number", VALUE_ONE, user_take);
+TEXT_TYPE(PATH, "a path", "path", VALUE_ONE, file_path_take);
+TEXT_TYPE(SEPARATOR, "one of + - = _ # % ~ !", NULL, VALUE_ONE, separator_take);
 
 const struct value_type value_type_CHOICE = {
     .name = "a choice", .arity = VALUE_ONE, .item_size = sizeof(struct config_choice), .take = choice_take,
     .format = choice_format, .pos_offset = offsetof(struct config_choice, pos)};
 
 const struct value_type value_type_DOMAIN = {
-    .name = "a domain name such as example.com", .arity = VALUE_ONE, .item_size = sizeof(struct config_name),
-    .take = domain_take, .format = domain_format, .pos_offset = offsetof(struct config_name, pos), .is_set = domain_is_set};
+    .name = "a domain name such as example.com", .short_name = "domain name", .arity = VALUE_ONE,
+    .item_size = sizeof(struct config_name), .take = domain_take, .format = domain_format,
+    .pos_offset = offsetof(struct config_name, pos), .is_set = domain_is_set};
 
 const struct value_type value_type_EMAIL = {
-    .name = "an address such as alice@example.com", .arity = VALUE_ONE, .item_size = sizeof(struct config_mailbox),
-    .take = email_take, .format = email_format, .pos_offset = offsetof(struct config_mailbox, pos), .is_set = email_is_set};
+    .name = "an address such as alice@example.com", .short_name = "mail address", .arity = VALUE_ONE,
+    .item_size = sizeof(struct config_mailbox), .take = email_take, .format = email_format,
+    .pos_offset = offsetof(struct config_mailbox, pos), .is_set = email_is_set};

@@ -28,7 +28,7 @@ accepted(enum reason reason, struct source_pos rule, uint64_t facts_used)
     return (struct verdict){.action = VERDICT_ACCEPT, .reason = reason, .rule = rule, .facts_used = facts_used};
 }
 
-/* --- rules of the operator ------------------------------------------------------------------------------------------- */
+/* --- rules of the operator ---------------------------------------------------------------------------------------- */
 
 static bool
 name_matches(const struct access_pattern *pattern, const struct domain *name)
@@ -85,7 +85,8 @@ rule_text(const struct access_rule *rule)
 {
     if (!span_is_empty(rule->text))
         return rule->text;
-    return rule->action == ACCESS_RULE_DEFER ? SPAN("Not now, try again later") : SPAN("Refused by the rules of this server");
+    return rule->action == ACCESS_RULE_DEFER ? SPAN("Not now, try again later")
+                                             : SPAN("Refused by the rules of this server");
 }
 
 /* What the rules say about a recipient; REASON_ALLOWED when none matches. */
@@ -128,7 +129,7 @@ drop_find(const struct access_policy *policy, const struct access_client *client
     return NULL;
 }
 
-/* --- patterns ---------------------------------------------------------------------------------------------------------- */
+/* --- patterns ----------------------------------------------------------------------------------------------------- */
 
 /* "name" or ".name". */
 static bool
@@ -180,7 +181,7 @@ access_pattern_format(const struct access_pattern *pattern, struct buf *to)
     return ERR_OK;
 }
 
-/* --- verdicts ------------------------------------------------------------------------------------------------------------ */
+/* --- verdicts ----------------------------------------------------------------------------------------------------- */
 
 struct verdict
 access_connect(const struct access_policy *policy, const struct access_connect_facts *facts)
@@ -239,7 +240,8 @@ access_mail(const struct access_policy *policy, const struct access_mail_facts *
 
     used |= fact_bit(FACT_DECLARED_SIZE);
     if (facts->has_declared_size && facts->declared_size_bytes > policy->message_size_bytes.value)
-        return refused(REASON_DECLARED_SIZE, reply_with_number(REPLY_MESSAGE_TOO_LARGE, policy->message_size_bytes.value),
+        return refused(REASON_DECLARED_SIZE,
+                       reply_with_number(REPLY_MESSAGE_TOO_LARGE, policy->message_size_bytes.value),
                        policy->message_size_bytes.pos, used);
 
     if (facts->free_space.state == FACT_STATE_KNOWN) {

@@ -5,9 +5,9 @@
  * command has been parsed and found in order; the caller gives the reply of the verdict. What must be asked for first
  * (the recipient's status) is a fact: while it is unknown and matters the verdict is VERDICT_NEED_FACTS.
  *
- * Access rules of the operator are read at RCPT, when client, HELO name, sender and recipient are all known; only `drop`
- * acts at connect. So postmaster stays reachable (requirement 37) and a refusal names the recipient. `accept` ends the
- * reading of rules; it never lets anybody relay (requirement 39).
+ * Access rules of the operator are read at RCPT, when client, HELO name, sender and recipient are all known; only
+ * `drop` acts at connect. So postmaster stays reachable (requirement 37) and a refusal names the recipient. `accept`
+ * ends the reading of rules; it never lets anybody relay (requirement 39).
  *
  * RFC 5321 §3.3, 4.2.5, 4.5.1, 4.5.3.1, 6.3, 7.9; RFC 1870 §6.
  */
@@ -19,7 +19,7 @@
 #include "proto/addr/path.h"
 #include "proto/smtp/content.h"
 
-/* --- what is decided by ---------------------------------------------------------------------------------------------- */
+/* --- what is decided by ------------------------------------------------------------------------------------------- */
 
 /* A number from the configuration and the line it stands in. */
 struct access_limit {
@@ -88,7 +88,7 @@ bool access_pattern_parse(enum access_rule_subject subject, struct span text, st
 /* Append the pattern as access_pattern_parse() reads it. ERR_LIMIT. */
 NODISCARD enum err access_pattern_format(const struct access_pattern *pattern, struct buf *to);
 
-/* --- who asks ------------------------------------------------------------------------------------------------------------ */
+/* --- who asks ----------------------------------------------------------------------------------------------------- */
 
 enum access_client_kind {
     ACCESS_CLIENT_STRANGER,      /* anybody who connects, loopback included (requirement 39) */
@@ -103,7 +103,7 @@ struct access_client {
     struct span helo;               /* name given with EHLO, HELO or LHLO; empty before */
 };
 
-/* --- verdicts ------------------------------------------------------------------------------------------------------------- */
+/* --- verdicts ----------------------------------------------------------------------------------------------------- */
 
 struct access_connect_facts {
     struct access_client client;
@@ -112,8 +112,8 @@ struct access_connect_facts {
 };
 
 /*
- * At accept, before the greeting. A refusal is given instead of it: 421, which ends the session, or for `drop` 554, after
- * which everything but QUIT is 503 (requirement 21).
+ * At accept, before the greeting. A refusal is given instead of it: 421, which ends the session, or for `drop` 554,
+ * after which everything but QUIT is 503 (requirement 21).
  */
 struct verdict access_connect(const struct access_policy *policy, const struct access_connect_facts *facts);
 
@@ -174,8 +174,8 @@ struct access_data_facts {
 };
 
 /*
- * After the end of data, before the commit. The first flaw in this order decides: size, header size, bare newline, NUL, line
- * length, hops. Requirements 7, 45, 47, 50, 57.
+ * After the end of data, before the commit. The first flaw in this order decides: size, header size, bare newline,
+ * NUL, line length, hops. Requirements 7, 45, 47, 50, 57.
  */
 struct verdict access_data(const struct access_policy *policy, const struct access_data_facts *facts);
 

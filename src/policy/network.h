@@ -1,5 +1,6 @@
 /*
- * network.h - an address or a network of addresses, as rules name clients: "192.0.2.0/24", "2001:db8::/32", "192.0.2.1".
+ * network.h - an address or a network of addresses, as rules name clients: "192.0.2.0/24", "2001:db8::/32",
+ * "192.0.2.1".
  *
  * IPv4 clients that reach an IPv6 socket (::ffff:192.0.2.1) are the IPv4 address. Only network_parse() makes one: bits
  * beyond the prefix are zero.

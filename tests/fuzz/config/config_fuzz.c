@@ -1,9 +1,10 @@
 /*
  * config_fuzz.c - any text as a configuration, any bytes as packed sources.
  *
- * Input that begins with "GWCF" is taken as packed sources. Anything else is text; lines of "=====" cut it into files, of which each
- * include takes the next. Checked besides memory: a refused text has a problem with a printable sentence, problems are
- * sorted; an accepted one survives packing, and what `--effective` prints of it reads back to the same values.
+ * Input that begins with "GWCF" is taken as packed sources. Anything else is text; lines of "=====" cut it into
+ * files, of which each include takes the next. Checked besides memory: a refused text has a problem with a printable
+ * sentence, problems are sorted; an accepted one survives packing, and what `--effective` prints of it reads back to
+ * the same values.
  */
 #include "base/assert.h"
 #include "config/config.h"
@@ -46,8 +47,9 @@ include_found(void *ctx, struct config_node *include)
     struct files *f = ctx;
     if (!f->has_more || f->sources->count == FILES_MAX)
         return;
+    struct source_pos pos = include->words->pos;
     struct config_source source = {.name = SPAN("/f/included"), .text = file_take(f), .includer = f->includer,
-                                   .include_line = include->words->pos.line, .include_column = include->words->pos.column};
+                                   .include_line = pos.line, .include_column = pos.column};
     if (source.text.len % 7 == 6) {
         source.text = SPAN_EMPTY;
         source.fault = SPAN("no such file");

@@ -5,6 +5,8 @@
  */
 #include "parsing.h"
 
+#include "config/schema.h"
+
 #include <stdio.h>
 
 static const char *source_root;
@@ -37,6 +39,57 @@ test_is_current(void **state)
         fail_msg("docs/configuration.md is not current: run `ninja docs-configuration`");
     buf_done(&committed);
     buf_done(&made);
+}
+
+/* The replies the reference promises are those of the table of replies. */
+static void
+test_replies(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *block, *key;
+        enum reply_id reply;
+    } rows[] = {
+        {"limits", "message-size", REPLY_MESSAGE_TOO_LARGE},
+        {"limits", "recipients", REPLY_RECIPIENTS_MAX},
+        {"limits", "header-size", REPLY_HEADER_TOO_LARGE},
+        {"limits", "received-hops", REPLY_LOOP},
+        {"limits", "line-length", REPLY_TEXT_LINE_TOO_LONG},
+        {"limits", "command-length", REPLY_COMMAND_TOO_LONG},
+        {"limits", "discard-size", REPLY_TOO_MUCH_DISCARDED},
+        {"limits", "free-space-factor", REPLY_DISK_FULL},
+        {"limits", "sessions-per-address", REPLY_CLIENT_BUSY},
+        {"limits", "sessions", REPLY_SERVER_BUSY},
+        {"limits", "idle-timeout", REPLY_IDLE},
+        {"limits", "data-timeout", REPLY_DATA_TIMEOUT},
+        {"limits", "message-time", REPLY_DATA_TIMEOUT},
+        {"limits", "session-time", REPLY_SESSION_TOO_LONG},
+        {"limits", "bad-commands", REPLY_TOO_MANY_ERRORS},
+        {"limits", "rcpt-failures", REPLY_TOO_MANY_BAD_RECIPIENTS},
+        {"limits", "transactions-per-session", REPLY_TOO_MANY_TRANSACTIONS},
+        {"limits", "lookup-timeout", REPLY_LOOKUP_FAILED},
+        {"limits", "commit-timeout", REPLY_FAULT},
+        {"limits", "session-memory", REPLY_SESSION_MEMORY},
+        {"limits", "transaction-memory", REPLY_MEMORY},
+        {"limits", "command-memory", REPLY_MEMORY},
+        {"spool", "memory", REPLY_BACKLOG},
+        {"spool", "backlog-max", REPLY_BACKLOG},
+        {"listener", "bare-newline", REPLY_BARE_NEWLINE},
+        {"listener", "early-pipelining", REPLY_PIPELINING},
+        {"listener", "nul-in-body", REPLY_BODY_NUL},
+        {"access", "reject", REPLY_POLICY_REFUSED},
+        {"domain", "recipients", REPLY_USER_UNKNOWN},
+        {"domain", "quota", REPLY_MAILBOX_FULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct schema_key *block = schema_key_find(config_schema(), span_from_cstr(rows[i].block));
+        const struct schema_key *key = schema_key_find(block->child, span_from_cstr(rows[i].key));
+        char reply[40];
+        snprintf(reply, sizeof(reply), "%u %.*s", smtp_reply_code(rows[i].reply),
+                 SPAN_ARG(smtp_reply_status(rows[i].reply)));
+        if (!span_has_prefix(span_from_cstr(key->effect), span_from_cstr(reply)))
+            fail_msg("%s: documented as %s, the reply is %s", key->name, key->effect, reply);
+    }
 }
 
 /* Take the text of the next ```nginx block. */
@@ -86,6 +139,7 @@ int
 main(int argc, char **argv)
 {
     source_root = argc > 1 ? argv[1] : ".";
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_is_current), cmocka_unit_test(test_examples)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_is_current), cmocka_unit_test(test_replies),
+                                       cmocka_unit_test(test_examples)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

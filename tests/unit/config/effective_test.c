@@ -1,4 +1,6 @@
-/* effective_test.c - the whole configuration written out reads back to the same, and says where each value came from. */
+/*
+ * effective_test.c - the whole configuration written out reads back to the same, and says where each value came from.
+ */
 #include "parsing.h"
 
 static const char everything[] =

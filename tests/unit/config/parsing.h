@@ -57,8 +57,8 @@ parsing_valid(struct parsing *p, const char *name, const char *text)
 }
 
 /*
- * Fail unless all that is said about `text` is `wanted`, a line a problem; each "/etc/godwit/godwit.conf:" is left out of
- * both.
+ * Fail unless all that is said about `text` is `wanted`, a line a problem; each "/etc/godwit/godwit.conf:" is left
+ * out of both.
  */
 static inline void
 parsing_says(const char *name, const char *text, const char *wanted)
