@@ -341,13 +341,12 @@ open_descriptors(struct process *p)
     return ERR_OK;
 }
 
-static void
-close_descriptors(struct process *p)
+void
+role_listeners_close(struct role_env *env)
 {
-    for (size_t i = 0; i < p->env.listener_count; i++)
-        listener_close(p->env.listeners[i].listener);
-    if (p->env.data_dir != NULL)
-        disk_dir_close(p->env.data_dir);
+    for (size_t i = 0; i < env->listener_count; i++)
+        listener_close(env->listeners[i].listener);
+    env->listener_count = 0;
 }
 
 static void
@@ -378,7 +377,9 @@ process_run(struct fiber *f, void *arg)
     else
         give_up(p->desc, EXIT_SYSTEM, "start", err_name(e));
     ipc_hub_free(f, p->env.hub);
-    close_descriptors(p);
+    role_listeners_close(&p->env);
+    if (p->env.data_dir != NULL)
+        disk_dir_close(p->env.data_dir);
 }
 
 struct log_options

@@ -77,6 +77,12 @@ enum {
     ROLE_FD_NONE = 65535,
 };
 
+/*
+ * Stop listening: close the listeners of `env`, which nobody may be accepting on any more. For a role that stops and still has sessions;
+ * until then connections would wait for it in vain. Harmless twice; otherwise done after run has returned.
+ */
+void role_listeners_close(struct role_env *env);
+
 /* How a process of Godwit writes its log: what the configuration says, and where standard error leads. */
 struct log_options role_log_options(const struct config *config);
 
