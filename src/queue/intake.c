@@ -325,15 +325,18 @@ accept_message(struct fiber *f, struct queue *queue, const struct incoming *in)
     return ERR_OK;
 }
 
-/* Read the envelope only to know that it can be read again, and whose it is. */
+/*
+ * Read the envelope only to know that it can be read again, whose it is, and that all of its content is here: the first pieces of
+ * an upload may have gone to a queue process that has died since.
+ */
 static enum err
-check_envelope(struct span bytes, struct message_id *ret_id)
+check_envelope(struct span bytes, uint64_t content_bytes, struct message_id *ret_id)
 {
     struct arena decoded;
     arena_init(&decoded, QUEUE_ENVELOPE_MEMORY_MAX);
     struct envelope envelope;
     enum err e = envelope_decode(bytes, &decoded, &envelope);
-    if (e == ERR_OK && (envelope.recipient_count == 0 || message_id_is_none(envelope.id)))
+    if (e == ERR_OK && (envelope.recipient_count == 0 || message_id_is_none(envelope.id) || envelope.size_bytes != content_bytes))
         e = ERR_PROTOCOL;
     if (e == ERR_OK)
         *ret_id = envelope.id;
@@ -346,7 +349,7 @@ static enum err
 commit_whole(struct fiber *f, struct queue *queue, const struct ipc_message_commit *request)
 {
     struct incoming in = {.envelope = request->envelope, .header = request->header, .body = request->body};
-    TRY(check_envelope(request->envelope, &in.id));
+    TRY(check_envelope(request->envelope, in.header.len + in.body.len, &in.id));
     return accept_message(f, queue, &in);
 }
 
@@ -364,7 +367,8 @@ commit_upload(struct fiber *f, struct upload *upload, const struct ipc_message_c
                                 .file = upload->file,
                                 .id = upload->id};
     struct message_id id;
-    TRY(check_envelope(in.envelope, &id));
+    uint64_t body_bytes = in.file != NULL ? spool_body_bytes(in.file) : in.body.len;
+    TRY(check_envelope(in.envelope, in.header.len + body_bytes, &id));
     return message_id_equal(id, in.id) ? accept_message(f, queue, &in) : ERR_PROTOCOL;
 }
 
