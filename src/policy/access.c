@@ -257,8 +257,10 @@ static struct verdict
 remote_recipient_eval(const struct access_rcpt_facts *facts, uint64_t used)
 {
     used |= fact_bit(FACT_CLIENT_KIND);
-    enum reason reason = facts->client.kind == ACCESS_CLIENT_STRANGER ? REASON_RELAY_DENIED : REASON_NO_ROUTE;
-    return refused(reason, reply_with_text(REPLY_RELAY_DENIED, facts->recipient->text), facts->status.rule, used);
+    bool may_relay = facts->client.kind != ACCESS_CLIENT_STRANGER;
+    enum reason reason = may_relay ? REASON_NO_ROUTE : REASON_RELAY_DENIED;
+    enum reply_id reply = may_relay ? REPLY_NO_ROUTE : REPLY_RELAY_DENIED;
+    return refused(reason, reply_with_text(reply, facts->recipient->text), facts->status.rule, used);
 }
 
 /* What the directory's answer means. */

@@ -85,7 +85,7 @@ address_of(const char *text)
     return address;
 }
 
-/* --- rules ------------------------------------------------------------------------------------------------------------------ */
+/* --- rules -------------------------------------------------------------------------------------------------------- */
 
 struct rule_row {
     enum access_rule_action action;
@@ -113,7 +113,7 @@ rules_make(const struct rule_row *rows, struct access_rule *rules)
     return (struct access_rule_list){rules, count};
 }
 
-/* --- connect ------------------------------------------------------------------------------------------------------------------ */
+/* --- connect ------------------------------------------------------------------------------------------------------ */
 
 static void
 test_connect(void **state)
@@ -157,7 +157,7 @@ test_connect(void **state)
     }
 }
 
-/* --- session -------------------------------------------------------------------------------------------------------------------- */
+/* --- session ------------------------------------------------------------------------------------------------------ */
 
 static void
 test_session(void **state)
@@ -181,7 +181,7 @@ test_session(void **state)
     }
 }
 
-/* --- MAIL ------------------------------------------------------------------------------------------------------------------------ */
+/* --- MAIL --------------------------------------------------------------------------------------------------------- */
 
 static void
 test_mail(void **state)
@@ -217,7 +217,7 @@ test_mail(void **state)
     }
 }
 
-/* --- RCPT ------------------------------------------------------------------------------------------------------------------------ */
+/* --- RCPT --------------------------------------------------------------------------------------------------------- */
 
 static struct path
 path_of(const char *text)
@@ -276,11 +276,11 @@ test_rcpt_status(void **state)
         {"!-path likewise (39)", "<example.org!a@example.com>", ACCESS_RECIPIENT_UNKNOWN, ACCESS_CLIENT_STRANGER, 0,
          {VERDICT_REFUSE, REASON_RECIPIENT_UNKNOWN, REPLY_USER_UNKNOWN, LINE_DIRECTORY}},
         {"elsewhere, from a user of the machine", "<a@example.org>", ACCESS_RECIPIENT_NOT_LOCAL, ACCESS_CLIENT_LOCAL_USER, 0,
-         {VERDICT_REFUSE, REASON_NO_ROUTE, REPLY_RELAY_DENIED, LINE_DIRECTORY}},
+         {VERDICT_REFUSE, REASON_NO_ROUTE, REPLY_NO_ROUTE, LINE_DIRECTORY}},
         {"elsewhere, authenticated", "<a@example.org>", ACCESS_RECIPIENT_NOT_LOCAL, ACCESS_CLIENT_AUTHENTICATED, 0,
-         {VERDICT_REFUSE, REASON_NO_ROUTE, REPLY_RELAY_DENIED, LINE_DIRECTORY}},
+         {VERDICT_REFUSE, REASON_NO_ROUTE, REPLY_NO_ROUTE, LINE_DIRECTORY}},
         {"elsewhere, from a trusted network", "<a@example.org>", ACCESS_RECIPIENT_NOT_LOCAL, ACCESS_CLIENT_TRUSTED, 0,
-         {VERDICT_REFUSE, REASON_NO_ROUTE, REPLY_RELAY_DENIED, LINE_DIRECTORY}},
+         {VERDICT_REFUSE, REASON_NO_ROUTE, REPLY_NO_ROUTE, LINE_DIRECTORY}},
         {"postmaster of a domain (37)", "<PostMaster@example.com>", ACCESS_RECIPIENT_OK, ACCESS_CLIENT_STRANGER, 0,
          {VERDICT_ACCEPT, REASON_POSTMASTER, REPLY_NONE, LINE_DIRECTORY}},
         {"postmaster without a domain (37)", "<postmaster>", ACCESS_RECIPIENT_OK, ACCESS_CLIENT_STRANGER, 0,
@@ -428,7 +428,7 @@ test_rule_text(void **state)
     buf_done(&reply);
 }
 
-/* --- end of data ------------------------------------------------------------------------------------------------------------------ */
+/* --- end of data -------------------------------------------------------------------------------------------------- */
 
 static void
 test_data(void **state)
@@ -489,7 +489,7 @@ test_data_knobs(void **state)
                   &(struct wanted){VERDICT_REFUSE, REASON_NUL_IN_HEADER, REPLY_HEADER_NUL, 0});
 }
 
-/* --- patterns ------------------------------------------------------------------------------------------------------------------------ */
+/* --- patterns ----------------------------------------------------------------------------------------------------- */
 
 static void
 test_patterns(void **state)
