@@ -188,6 +188,7 @@ channel_alloc(struct ipc_link *link, struct packet_socket *socket)
     list_init(&ch->requests);
     cond_init(&ch->has_output);
     cond_init(&ch->room);
+    cond_init(&ch->turn);
     semaphore_init(&ch->credit, IPC_CREDITS);
     for (uint16_t i = 0; i < IPC_CREDITS; i++)
         ch->slots[i].next_free = (uint16_t)(i + 1);

@@ -11,7 +11,8 @@
  * - Every channel is always read, and replies always have room: a channel has IPC_CREDITS outstanding calls each way and a call
  *   waits for one of them until its deadline.
  * - Frames of one loop turn travel in one packet.
- * - Every call and every post is served in a fiber of its own, started in the order of arrival.
+ * - Every call and every post is served in a fiber of its own. Those of one channel begin in the order of arrival: what a handler does
+ *   before its first suspend, it does before the handlers of later ones begin.
  */
 #ifndef GODWIT_IPC_CHANNEL_H
 #define GODWIT_IPC_CHANNEL_H

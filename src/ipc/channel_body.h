@@ -120,6 +120,9 @@ struct ipc_channel {
     struct list requests; /* being served */
     size_t calls_served;
     size_t posts_served;
+    uint32_t arrived;     /* requests taken in, and those that handlers have begun with, in the same order */
+    uint32_t begun;
+    struct cond turn;
     bool is_peer_gone; /* peer.on_closed was called */
 
     size_t holders; /* callers waiting for a credit */

@@ -18,6 +18,7 @@ struct request {
     struct in_packet *packet; /* its texts borrow from it */
     uint16_t type;
     uint32_t call_id;
+    uint32_t arrival; /* its number among those of the channel */
     struct arena mem;
     _Alignas(16) uint8_t message[IPC_STRUCT_BYTES_MAX];
     _Alignas(16) uint8_t reply[IPC_STRUCT_BYTES_MAX];
@@ -167,6 +168,17 @@ await_table(struct fiber *f, struct ipc_hub *hub, const struct ipc_serving_table
     return ERR_OK;
 }
 
+/* Wait until everything that came before it has begun. The scheduler of fibers has the same order nearly always. */
+static enum err
+await_turn(struct fiber *f, struct ipc_channel *ch, const struct request *r)
+{
+    while (ch->begun != r->arrival)
+        TRY(cond_wait(f, DEADLINE_NEVER, &ch->turn));
+    ch->begun++;
+    cond_broadcast(&ch->turn);
+    return ERR_OK;
+}
+
 static void
 serve_request(struct fiber *f, void *arg)
 {
@@ -177,7 +189,7 @@ serve_request(struct fiber *f, void *arg)
     const struct ipc_serving_table *table = type->is_system ? &hub->system_table : &hub->role_table;
     if (type->reply != NULL)
         ipc_form_clear(type->reply, r->reply);
-    if (await_table(f, hub, table) == ERR_OK) {
+    if (await_table(f, hub, table) == ERR_OK && await_turn(f, ch, r) == ERR_OK) {
         table->table[r->type](table->service, f, table->ctx, &ch->peer, r->message, &r->mem, r->reply);
         if (type->reply != NULL)
             send_reply(ch, r);
@@ -197,6 +209,7 @@ begin_request(struct ipc_channel *ch, struct request *r)
     bool is_call = ipc_types[r->type].reply != NULL;
     TRY(fiber_spawn(ch->hub->rt, is_call ? "ipc.serve" : "ipc.post", serve_request, r, &r->fiber));
     list_append(&ch->requests, &r->node);
+    r->arrival = ch->arrived++;
     is_call ? ch->calls_served++ : ch->posts_served++;
     ch->hub->counters.calls_served += is_call;
     return ERR_OK;

@@ -163,6 +163,8 @@ on_stop(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_stop
     (void)f, (void)from, (void)mem;
     p->env.stop_by = deadline_in(p->rt, message->grace_ms * NS_PER_MS);
     p->env.is_superseded = message->is_superseded;
+    if (rt_is_stopping(p->rt) && p->env.on_stop != NULL)
+        p->env.on_stop(p->env.on_stop_ctx);
     rt_stop(p->rt);
 }
 

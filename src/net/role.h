@@ -49,6 +49,9 @@ struct role_env {
      * stop_by, only listening ends. False: the server stops, finish transactions in hand and answer 421 to the rest.
      */
     bool is_superseded;
+    /* Called, if set, at each further stop while the process stops already: the two values above have changed. Never suspends. */
+    void (*on_stop)(void *ctx);
+    void *on_stop_ctx;
 
     /*
      * A role that can change its configuration while it runs sets this at the start of its run function, before its first suspend. After a
