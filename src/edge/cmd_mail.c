@@ -57,7 +57,7 @@ cmd_mail(struct fiber *f, struct session *s, const struct smtp_command *command)
     struct smtp_mail_args args;
     enum err e = ERR_OK;
     arena_init(&mem, s->edge->config->limits.command_memory_bytes.value);
-    struct reply reply = smtp_mail_args_parse(command->argument, s->is_extended ? s->extensions : 0, &mem, &args);
+    struct reply reply = smtp_mail_args_parse(command->argument, session_parameters(s), &mem, &args);
     if (reply_is_none(reply))
         e = admit(f, s, &args);
     else

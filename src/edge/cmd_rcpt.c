@@ -102,7 +102,7 @@ cmd_rcpt(struct fiber *f, struct session *s, const struct smtp_command *command)
     struct arena mem;
     struct smtp_rcpt_args args;
     arena_init(&mem, s->edge->config->limits.command_memory_bytes.value);
-    struct reply reply = smtp_rcpt_args_parse(command->argument, s->is_extended ? s->extensions : 0, s->tx->mail.is_smtputf8, &mem, &args);
+    struct reply reply = smtp_rcpt_args_parse(command->argument, session_parameters(s), s->tx->mail.is_smtputf8, &mem, &args);
     if (reply_is_none(reply))
         reply = admit(f, s, &args, &mem);
     session_reply(s, reply);

@@ -58,7 +58,7 @@ end_foreign(struct session *s, struct span start)
     struct span name = smtp_foreign_name(protocol);
     log_write(s->edge->log, LOG_NOT_SMTP, LOG_U64(KEY_SESSION, s->number),
               LOG_TEXT(KEY_CLIENT, span_of(s->client_text, s->client_len)), LOG_TEXT(KEY_PROTOCOL, name));
-    session_end(s, session_reply_from_host(s, REPLY_FOREIGN_PROTOCOL, name), SPAN("not-smtp"));
+    session_refuse(s, session_reply_from_host(s, REPLY_FOREIGN_PROTOCOL, name), SPAN("not-smtp"));
     return true;
 }
 
@@ -78,7 +78,7 @@ serve_command(struct fiber *f, struct session *s, struct span line, const struct
     if (is_early(s, command->verb)) {
         log_write(s->edge->log, LOG_PIPELINING_ABUSE, LOG_U64(KEY_SESSION, s->number),
                   LOG_TEXT(KEY_CLIENT, span_of(s->client_text, s->client_len)), LOG_TEXT(KEY_VERB, smtp_verb_name(command->verb)));
-        session_end(s, reply_of(REPLY_PIPELINING), SPAN("early-pipelining"));
+        session_refuse(s, reply_of(REPLY_PIPELINING), SPAN("early-pipelining"));
         return ERR_OK;
     }
     if (!row->has_octets) {

@@ -10,7 +10,7 @@
 #include "proto/msg/received.h"
 #include "store/envelope.h"
 
-enum { RECEIVED_BYTES_MAX = 4096, FLAWS_TEXT_MAX = 128 };
+enum { RECEIVED_BYTES_MAX = 4096, RECEIVED_BYTES_USUAL = 512, ENVELOPE_BYTES_USUAL = 2048, FLAWS_TEXT_MAX = 128 };
 
 static const struct {
     unsigned flaw;
@@ -183,6 +183,11 @@ submit(struct fiber *f, struct session *s, uint64_t *ret_size)
     struct buf header, envelope;
     buf_init(&header, in->header.bytes.len + RECEIVED_BYTES_MAX);
     buf_init(&envelope, ENVELOPE_BYTES_MAX);
+    /* Room at once instead of growth in pieces; without memory the first append says so. */
+    (void)buf_reserve(&header, in->header.bytes.len + RECEIVED_BYTES_USUAL);
+    (void)buf_reserve(&envelope, ENVELOPE_BYTES_USUAL);
+    buf_clear(&header);
+    buf_clear(&envelope);
     enum err e = build_header(s, is_smtputf8, now_us, &header);
     if (e == ERR_OK)
         e = build_envelope(s, is_smtputf8, now_us, header.len + in->body_bytes, &envelope);

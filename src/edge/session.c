@@ -58,12 +58,25 @@ session_end(struct session *s, struct reply reply, struct span reason)
     s->end_reason = reason;
 }
 
+void
+session_refuse(struct session *s, struct reply reply, struct span reason)
+{
+    judgement_note(s, TRAIL_SESSION, SPAN_EMPTY, reason, &reply);
+    session_end(s, reply, reason);
+}
+
 enum err
 session_flush(struct fiber *f, struct session *s)
 {
     if (s->writer.pending.len == 0 && !s->writer.pending.failed)
         return ERR_OK;
     return wire_writer_flush(f, deadline_in(s->edge->rt, config_duration_ns(s->edge->config->limits.idle_timeout_ms)), &s->writer);
+}
+
+unsigned
+session_parameters(const struct session *s)
+{
+    return s->is_extended ? s->extensions | SMTP_EXT_DSN : 0;
 }
 
 struct deadline
@@ -116,9 +129,9 @@ check_early_talker(struct fiber *f, struct session *s)
     log_write(s->edge->log, protocol == SMTP_FOREIGN_NONE ? LOG_EARLY_TALKER : LOG_NOT_SMTP, LOG_U64(KEY_SESSION, s->number),
               LOG_TEXT(KEY_CLIENT, client_span(s)), LOG_TEXT(KEY_DETAIL, start.len > 64 ? span_first(start, 64) : start));
     if (protocol == SMTP_FOREIGN_NONE)
-        session_end(s, session_reply_from_host(s, REPLY_EARLY_TALKER, SPAN_EMPTY), SPAN("early-talker"));
+        session_refuse(s, session_reply_from_host(s, REPLY_EARLY_TALKER, SPAN_EMPTY), SPAN("early-talker"));
     else
-        session_end(s, session_reply_from_host(s, REPLY_FOREIGN_PROTOCOL, smtp_foreign_name(protocol)), SPAN("not-smtp"));
+        session_refuse(s, session_reply_from_host(s, REPLY_FOREIGN_PROTOCOL, smtp_foreign_name(protocol)), SPAN("not-smtp"));
     return ERR_OK;
 }
 
@@ -145,7 +158,7 @@ check_tls_record(struct fiber *f, struct deadline by, struct session *s)
         return ERR_OK;
     log_write(s->edge->log, LOG_NOT_SMTP, LOG_U64(KEY_SESSION, s->number), LOG_TEXT(KEY_CLIENT, client_span(s)),
               LOG_TEXT(KEY_PROTOCOL, SPAN("tls")));
-    session_end(s, session_reply_from_host(s, REPLY_FOREIGN_PROTOCOL, SPAN("TLS")), SPAN("not-smtp"));
+    session_refuse(s, session_reply_from_host(s, REPLY_FOREIGN_PROTOCOL, SPAN("TLS")), SPAN("not-smtp"));
     return ERR_OK;
 }
 
@@ -164,7 +177,7 @@ refuse_broken_line(struct session *s, enum wire_line_kind kind, size_t max)
         session_reply(s, reply_of(REPLY_COMMAND_LINE_END));
         break;
     case WIRE_LINE_BARE_LF_AGAIN:
-        session_end(s, session_reply_from_host(s, REPLY_TOO_MANY_ERRORS, SPAN_EMPTY), SPAN("bare-newline"));
+        session_refuse(s, session_reply_from_host(s, REPLY_TOO_MANY_ERRORS, SPAN_EMPTY), SPAN("bare-newline"));
         break;
     case WIRE_LINE_NUL:
         session_reply(s, reply_of(REPLY_COMMAND_CONTROL));

@@ -74,8 +74,17 @@ struct reply session_reply_from_host(const struct session *s, enum reply_id id, 
 /* Reply and close: the session ends once that is written. `reason` is a literal for the log. */
 void session_end(struct session *s, struct reply reply, struct span reason);
 
+/* The same, for what no rule decided but is a refusal of the session: it leaves a step in a trail. */
+void session_refuse(struct session *s, struct reply reply, struct span reason);
+
 /* Write what is pending. Errors end the session. */
 NODISCARD enum err session_flush(struct fiber *f, struct session *s);
+
+/*
+ * The extensions whose parameters MAIL and RCPT take: those offered after EHLO, and DSN, which is kept for later but not yet advertised;
+ * none after HELO.
+ */
+unsigned session_parameters(const struct session *s);
 
 /* The wait for the next octet of message data, after so many came since `began_ns`. */
 struct deadline session_data_deadline(const struct session *s, int64_t began_ns, uint64_t bytes);

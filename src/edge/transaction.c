@@ -4,6 +4,8 @@
 #include "edge/judgement.h"
 #include "edge/session.h"
 
+enum { TRAIL_USUAL_BYTES = 900 /* of a message with one recipient: no growth in pieces */ };
+
 bool
 tx_begin(struct session *s, const struct smtp_mail_args *mail)
 {
@@ -22,6 +24,8 @@ tx_begin(struct session *s, const struct smtp_mail_args *mail)
     tx->sender = tx->mail.reverse_path.text;
     tx->last = &tx->first;
     buf_init(&tx->trail, TRAIL_BYTES_MAX);
+    (void)buf_reserve(&tx->trail, TRAIL_USUAL_BYTES);
+    buf_clear(&tx->trail);
     s->tx = tx;
     judgement_trail_begin(s, &tx->trail);
     return true;

@@ -1,7 +1,10 @@
 /* wire_writer.c - one pending buffer, given back after each write. */
 #include "net/wire_writer.h"
 
-enum { KEPT_BYTES = 512 /* a buffer of this size is kept while the session talks; idle sessions have few */ };
+enum {
+    KEPT_BYTES = 512,  /* a buffer of this size is kept while the session talks; idle sessions have few */
+    POST_BYTES = 4096, /* the most stream_post() takes at a time */
+};
 
 void
 wire_writer_init(struct wire_writer *w, struct stream *stream)
@@ -40,7 +43,11 @@ wire_writer_flush(struct fiber *f, struct deadline by, struct wire_writer *w)
 void
 wire_writer_post(struct wire_writer *w)
 {
-    if (w->pending.len > 0)
-        stream_post(w->stream, buf_span(&w->pending));
+    struct span left = buf_span(&w->pending);
+    while (left.len > 0) {
+        struct span slice = span_first(left, left.len < POST_BYTES ? left.len : POST_BYTES);
+        stream_post(w->stream, slice);
+        left = span_skip(left, slice.len);
+    }
     forget(w);
 }

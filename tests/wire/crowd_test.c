@@ -3,6 +3,8 @@
  *
  * Requirements 31 to 33; standards P34.
  */
+#include "ipc/ipc_messages.h"
+#include "net/log.h"
 #include "wire_world.h"
 
 #include <setjmp.h>
@@ -181,6 +183,121 @@ test_sessions_of_the_process(UNUSED void **unused)
     free(crowd.members);
 }
 
+/* A client that sends commands for ever and never reads a reply: the server waits, and then no longer. */
+static void
+deaf_run(struct fiber *f, void *arg)
+{
+    struct crowd *crowd = arg;
+    struct wire_client *c = &crowd->members[0].client;
+    wire_connect(c, crowd->world, f, "lenient");
+    wire_send(c, SPAN("EHLO c.example\r\n"));
+    c->patience_ns = 1000 * NS_PER_S;
+    struct buf noise;
+    buf_init(&noise, 1024 * 1024);
+    for (int i = 0; i < 20000; i++)
+        buf_append(&noise, SPAN("NOOP\r\n"));
+    for (int i = 0; i < 10; i++)
+        wire_send(c, buf_span(&noise));
+    buf_done(&noise);
+    wire_close(c);
+}
+
+static void
+test_a_client_that_never_reads(UNUSED void **unused)
+{
+    struct crowd crowd = {wire_world_new(NULL, 3, 0), calloc(CROWD, sizeof(struct member))};
+    assert_non_null(crowd.members);
+    wire_run(crowd.world, deaf_run, &crowd);
+    assert_string_equal(crowd.world->failure, "");
+    int64_t took_s = sim_now_ns(crowd.world->sim) / NS_PER_S;
+    assert_true(took_s >= 300 && took_s < 320);
+    struct span log = sim_process_log(crowd.world->edge);
+    assert_non_null(memmem(log.data, log.len, "event=session-closed", strlen("event=session-closed")));
+    assert_true(wire_world_free(crowd.world));
+    free(crowd.members);
+}
+
+/* What the operator is shown: every counter once, over as many pages as it takes. */
+static void
+status_run(struct fiber *f, void *arg)
+{
+    struct crowd *crowd = arg;
+    struct wire_world *w = crowd->world;
+    struct wire_client c;
+    wire_connect(&c, w, f, "mx");
+    wire_expect(&c, 220, "greeting");
+    wire_talk(&c, "EHLO c.example", 250);
+    wire_talk(&c, "MAIL FROM:<a@c.example>", 250);
+    wire_talk(&c, "RCPT TO:<nobody@example.test>", 550);
+    wire_talk(&c, "RCPT TO:<alice@example.test>", 250);
+    wire_talk(&c, "DATA", 354);
+    wire_talk(&c, "s: x\r\n.", 250);
+    crowd->members[0].client = c;
+}
+
+struct counted {
+    struct wire_world *world;
+    size_t counters;
+    uint64_t messages, recipients_refused, sessions_open, accepted_events;
+    bool has_ended;
+};
+
+static void
+ask_status(struct fiber *f, void *arg)
+{
+    struct counted *counted = arg;
+    struct ipc_link *edge = ipc_hub_link_to(counted->world->control_hub, ROLE_EDGE, 0);
+    for (bool is_more = true; is_more;) {
+        struct arena mem;
+        struct ipc_role_status question = {.cursor = (uint32_t)counted->counters};
+        struct ipc_role_status_reply answer;
+        arena_init(&mem, 1024 * 1024);
+        if (ipc_role_status(f, deadline_in(fiber_rt(f), NS_PER_S), edge, &question, &mem, &answer) != ERR_OK)
+            wire_fail(counted->world, "the edge does not tell its status");
+        is_more = !wire_has_failed(counted->world) && answer.counters_count > 0;
+        for (size_t i = 0; is_more && i < answer.counters_count; i++) {
+            const struct ipc_counter *counter = &answer.counters[i];
+            if (span_equal(counter->name, SPAN("messages-accepted")))
+                counted->messages = counter->value;
+            else if (span_equal(counter->name, SPAN("recipients-refused")))
+                counted->recipients_refused = counter->value;
+            else if (span_equal(counter->name, SPAN("sessions-open")))
+                counted->sessions_open = counter->value;
+            else if (span_equal(counter->name, SPAN("event-message-accepted")))
+                counted->accepted_events = counter->value;
+        }
+        counted->counters += is_more ? answer.counters_count : 0;
+        arena_clear(&mem);
+    }
+    counted->has_ended = true;
+}
+
+static bool
+has_counted(void *arg)
+{
+    return ((struct counted *)arg)->has_ended;
+}
+
+static void
+test_status(UNUSED void **unused)
+{
+    struct crowd crowd = {wire_world_new(NULL, 3, 0), calloc(CROWD, sizeof(struct member))};
+    struct counted counted = {.world = crowd.world};
+    assert_non_null(crowd.members);
+    wire_run(crowd.world, status_run, &crowd);
+    assert_int_equal(fiber_spawn(sim_rt(crowd.world->control), "wire.status", ask_status, &counted, NULL), ERR_OK);
+    assert_true(sim_run_until(crowd.world->sim, has_counted, &counted, 10 * NS_PER_S));
+    assert_string_equal(crowd.world->failure, "");
+    assert_int_equal(counted.messages, 1);
+    assert_int_equal(counted.recipients_refused, 1);
+    assert_int_equal(counted.sessions_open, 1);
+    assert_int_equal(counted.accepted_events, 1);
+    assert_true(counted.counters > LOG_EVENT_COUNT);
+    wire_close(&crowd.members[0].client);
+    assert_true(wire_world_free(crowd.world));
+    free(crowd.members);
+}
+
 int
 main(void)
 {
@@ -189,6 +306,8 @@ main(void)
         cmocka_unit_test(test_sessions_of_one_address),
         cmocka_unit_test(test_networks_count_as_one_client),
         cmocka_unit_test(test_sessions_of_the_process),
+        cmocka_unit_test(test_a_client_that_never_reads),
+        cmocka_unit_test(test_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

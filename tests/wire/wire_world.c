@@ -305,8 +305,10 @@ stand_in_run(struct fiber *f, void *arg)
         ipc_hub_serve_queue(hub, &queue_service, s.world);
     else if (s.role == ROLE_RESOLVER)
         ipc_hub_serve_resolver(hub, &resolver_service, s.world);
-    else
+    else {
         ipc_hub_serve_control(hub, &control_service, s.world);
+        s.world->control_hub = hub;
+    }
     while (rt_wait_stop(f, DEADLINE_NEVER) == ERR_TIMEOUT)
         continue;
     ipc_hub_free(f, hub);

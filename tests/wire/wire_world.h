@@ -45,6 +45,7 @@ struct wire_world {
     struct sim_process *client;
     struct ipc_hub *hub; /* the edge's */
     bool is_queue_restarting;
+    struct ipc_hub *control_hub; /* of the control's stand-in, for calls to the edge */
     int listeners[8]; /* descriptors of the world, in the order of the configuration's listeners */
     const struct config *config;
 

@@ -45,6 +45,7 @@ stream_write(UNUSED struct fiber *f, UNUSED struct deadline by, struct stream *s
 void
 stream_post(struct stream *s, struct span data)
 {
+    assert_true(data.len <= 4096); /* the promise of stream.h */
     s->writes++;
     buf_append(&s->output, data);
 }
@@ -294,12 +295,13 @@ test_writer(UNUSED void **state)
     assert_int_equal(wire_writer_flush(NULL, DEADLINE_NEVER, &w), ERR_OK);
     assert_int_equal(s.writes, 1);
     assert_true(span_equal(buf_span(&s.output), SPAN("onetwo")));
-    for (int i = 0; i < WIRE_PENDING_FLUSH; i++)
+    for (int i = 0; i < WIRE_PENDING_FLUSH + 1; i++)
         buf_append_octet(wire_writer_pending(&w), 'x');
     assert_true(wire_writer_is_due(&w));
     wire_writer_post(&w);
-    assert_int_equal(s.writes, 2);
-    assert_int_equal(w.total_bytes, 6 + WIRE_PENDING_FLUSH);
+    assert_int_equal(s.writes, 3);
+    assert_int_equal(s.output.len, 6 + WIRE_PENDING_FLUSH + 1);
+    assert_int_equal(w.total_bytes, 6 + WIRE_PENDING_FLUSH + 1);
     assert_int_equal(w.pending.size, 0);
     for (int i = 0; i <= WIRE_PENDING_MAX; i++)
         buf_append_octet(wire_writer_pending(&w), 'x');
