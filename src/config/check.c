@@ -9,8 +9,8 @@ warn_postmaster(const struct config *c, struct config_problems *warnings)
     struct source_pos file = {.file = c->hostname.pos.file};
     if (c->postmaster.value.local_len == 0) {
         config_problem_add(warnings, 0, file,
-                           "'postmaster' is not set: mail to postmaster, abuse and root is refused, and RFC 5321 asks for "
-                           "a reader; write 'postmaster you@your.domain;'");
+                           "'postmaster' is not set: mail to postmaster, abuse and root is refused, and RFC 5321 asks "
+                           "for a reader; write 'postmaster you@your.domain;'");
         return;
     }
     const struct domain *domain = &c->postmaster.value.domain;
@@ -59,8 +59,8 @@ warn_limits(const struct config *c, struct config_problems *warnings)
     if (needed > limits->transaction_memory_bytes.value) {
         bool is_header = limits->header_size_bytes.value > limits->transaction_memory_bytes.value / 2;
         config_problem_add(warnings, 0, is_header ? limits->header_size_bytes.pos : limits->recipients.pos,
-                           "'transaction-memory' is too small for 'header-size' and 'recipients' at once: about %llu KiB "
-                           "are needed",
+                           "'transaction-memory' is too small for 'header-size' and 'recipients' at once: about %llu "
+                           "KiB are needed",
                            (unsigned long long)(needed / 1024 + 1));
     }
 }

@@ -190,7 +190,7 @@ config_load(const char *path, struct config_sources *sources)
         size_t len = strlen(absolute);
         if (len + 1 + strlen(path) < sizeof(absolute)) {
             absolute[len] = '/';
-            strcpy(absolute + len + 1, path);
+            memcpy(absolute + len + 1, path, strlen(path) + 1);
             path = absolute;
         }
     }

@@ -18,7 +18,8 @@ test_without_saying(void **state)
     assert_true(own->recipients.has_accounts && own->recipients.has_local);
     parsing_done(&p);
 
-    parsing_valid(&p, "hostname with a block", "hostname mail.example.org; domain mail.example.org { recipients accounts; }");
+    parsing_valid(&p, "hostname with a block", "hostname mail.example.org; domain mail.example.org { recipients "
+        "accounts; }");
     assert_int_equal(p.config->domains.count, 1);
     assert_false(p.config->domains.items[0].recipients.has_local);
     parsing_done(&p);
@@ -45,15 +46,19 @@ test_demands(void **state)
         const char *name, *text, *wanted;
     } rows[] = {
         {"single label, reachable", "hostname mail;\nlistener mx { address 0.0.0.0:25; }",
-         "1:10: 'hostname' must be a full name such as mail.example.org, not 'mail': other servers can reach 0.0.0.0:25 (line 2)\n"},
+         "1:10: 'hostname' must be a full name such as mail.example.org, not 'mail': other servers can reach "
+         "0.0.0.0:25 (line 2)\n"},
         {"localhost, reachable", "hostname localhost.localdomain;\nlistener mx { address [::]:25; }",
-         "1:10: 'hostname' must be a full name such as mail.example.org, not 'localhost.localdomain': other servers can reach "
+         "1:10: 'hostname' must be a full name such as mail.example.org, not 'localhost.localdomain': other servers "
+         "can reach "
          "[::]:25 (line 2)\n"},
         {"single label, loopback", "hostname mail;\nlistener mx { address 127.0.0.1:25 [::1]:25 unix:/s; }", ""},
         {"full name, reachable", "hostname mail.example.org;\nlistener mx { address 0.0.0.0:25 [::]:25; }", ""},
-        {"listener twice", "hostname a.example;\nlistener mx { address 127.0.0.1:25; }\nlistener mx { address 127.0.0.1:26; }",
+        {"listener twice", "hostname a.example;\nlistener mx { address 127.0.0.1:25; }\nlistener mx { address "
+         "127.0.0.1:26; }",
          "3:10: listener 'mx' stands here again; the first is at /etc/godwit/godwit.conf:2:10\n"},
-        {"address twice", "hostname a.example;\nlistener a { address 127.0.0.1:25; }\nlistener b { address 127.0.0.1:25; }",
+        {"address twice", "hostname a.example;\nlistener a { address 127.0.0.1:25; }\nlistener b { address "
+         "127.0.0.1:25; }",
          "3:22: '127.0.0.1:25' is taken by '127.0.0.1:25' at /etc/godwit/godwit.conf:2:22\n"},
         {"address within all", "hostname a.example;\nlistener a { address 0.0.0.0:25 127.0.0.1:25; }",
          "2:33: '127.0.0.1:25' is taken by '0.0.0.0:25' at /etc/godwit/godwit.conf:2:22\n"},
@@ -63,9 +68,11 @@ test_demands(void **state)
          "2:30: 'unix:/s' is taken by 'unix:/s' at /etc/godwit/godwit.conf:2:22\n"},
         {"lmtp on port 25 (70)", "hostname a.example;\nlistener a { address 127.0.0.1:25; protocol lmtp; }",
          "2:45: lmtp is not spoken on port 25 (RFC 2033); '127.0.0.1:25' is one\n"},
-        {"normalize on port 25 (47)", "hostname a.example;\nlistener a { address 127.0.0.1:25; bare-newline normalize; }",
+        {"normalize on port 25 (47)", "hostname a.example;\nlistener a { address 127.0.0.1:25; bare-newline "
+         "normalize; }",
          "2:49: 'normalize' is not for port 25, where it would let smuggled messages in; '127.0.0.1:25' is one\n"},
-        {"normalize on another port (47)", "hostname a.example;\nlistener a { address 127.0.0.1:2525; bare-newline normalize; }", ""},
+        {"normalize on another port (47)", "hostname a.example;\nlistener a { address 127.0.0.1:2525; bare-newline "
+         "normalize; }", ""},
         {"root", "hostname a.example;\nusers { edge root; queue 0; group root; }",
          "2:14: root is not allowed here: this process handles bytes of strangers\n"
          "2:26: root is not allowed here: this process handles bytes of strangers\n"},
@@ -73,13 +80,17 @@ test_demands(void **state)
          "2:22: 'backlog-slow' (5000) is over 'backlog-max' (4000)\n"},
         {"backlog under the default", "hostname a.example;\nspool { backlog-max 4000; }",
          "2:21: 'backlog-slow' (10000) is over 'backlog-max' (4000)\n"},
-        {"domain by U-label and A-label (144)", "hostname a.example;\ndomain b\xc3\xbc" "cher.example { }\ndomain xn--bcher-kva.example { }",
+        {"domain by U-label and A-label (144)", "hostname a.example;\ndomain b\xc3\xbc" "cher.example { }\ndomain "
+         "xn--bcher-kva.example { }",
          "3:8: domain 'xn--bcher-kva.example' stands here again; the first is at /etc/godwit/godwit.conf:2:8\n"},
         {"demands are said beside other mistakes", "hostname mail;\nlistener mx { address 0.0.0.0:25; }\nfoo;",
-         "1:10: 'hostname' must be a full name such as mail.example.org, not 'mail': other servers can reach 0.0.0.0:25 (line 2)\n"
+         "1:10: 'hostname' must be a full name such as mail.example.org, not 'mail': other servers can reach "
+         "0.0.0.0:25 (line 2)\n"
          "3:1: unknown key 'foo'\n"},
-        {"what could not be read is not blamed again", "hostname a..b;\nlistener mx { address 0.0.0.0:25; }\nspool { backlog-max x; }",
-         "1:10: 'hostname' wants a domain name such as example.com, not 'a..b'\n3:21: 'backlog-max' wants a number, not 'x'\n"},
+        {"what could not be read is not blamed again", "hostname a..b;\nlistener mx { address 0.0.0.0:25; }\nspool { "
+         "backlog-max x; }",
+         "1:10: 'hostname' wants a domain name such as example.com, not 'a..b'\n3:21: 'backlog-max' wants a number, "
+         "not 'x'\n"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         parsing_says(rows[i].name, rows[i].text, rows[i].wanted);

@@ -14,14 +14,16 @@ test_find(void **state)
     assert_ptr_equal(config_listener_find(c, SPAN("two")), &c->listeners.items[1]);
     assert_null(config_listener_find(c, SPAN("three")));
 
-    const struct config_domain *com = config_domain_find(c, SPAN("Example.COM")), *org = config_domain_find(c, SPAN("example.org"));
+    const struct config_domain *com = config_domain_find(c, SPAN("Example.COM")), *org = config_domain_find(c,
+        SPAN("example.org"));
     CHECK_SPAN("any case", domain_span(&com->title.value), SPAN("example.com"));
     assert_null(config_domain_find(c, SPAN("sub.example.com")));
     assert_null(config_domain_find(c, SPAN("")));
     assert_null(config_domain_find(c, SPAN("a..b")));
     assert_non_null(config_domain_find(c, SPAN("mail.example.org")));
 
-    struct config_mailbox own = config_postmaster(c, com), all = config_postmaster(c, org), bare = config_postmaster(c, NULL);
+    struct config_mailbox own = config_postmaster(c, com), all = config_postmaster(c, org), bare = config_postmaster(c,
+        NULL);
     CHECK_SPAN("of its own", mailbox_local(&own.value), SPAN("me"));
     CHECK_SPAN("of all", mailbox_local(&all.value), SPAN("boss"));
     CHECK_SPAN("without a domain", mailbox_local(&bare.value), SPAN("boss"));
@@ -66,7 +68,8 @@ test_through_bytes(void **state)
     struct buf bytes, effective_before, effective_after;
     config_sources_init(&before.sources);
     struct config_source main_file = {.name = SPAN("/etc/a.conf"), .text = SPAN("hostname a.example;\ninclude b/*;\n")};
-    struct config_source included = {.name = SPAN("/etc/b/x"), .text = SPAN("\n\nlimits { recipients 300; }"), .include_line = 2,
+    struct config_source included = {.name = SPAN("/etc/b/x"), .text = SPAN("\n\nlimits { recipients 300; }"),
+        .include_line = 2,
                                      .include_column = 1};
     assert_int_equal(config_sources_add(&before.sources, &main_file), ERR_OK);
     assert_int_equal(config_sources_add(&before.sources, &included), ERR_OK);

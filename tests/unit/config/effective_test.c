@@ -11,10 +11,14 @@ static const char everything[] =
     "stop-grace 0 s;\n"
     "run-directory '/run/my godwit';\n"
     "listener mx { address 0.0.0.0:25 [::]:25; }\n"
-    "listener in { address unix:/run/lmtp; protocol lmtp; bare-newline normalize; socket-group mail; nul-in-body accept; }\n"
-    "domain example.org { recipients accounts file /etc/list socketmap 127.0.0.1:99 map; quota 2 GiB; catch-all x@example.org; }\n"
-    "domain b\xc3\xbc" "cher.example { recipients local; deliver lmtp unix:/run/d; subaddress off; case-sensitive on; }\n"
-    "access { accept client 192.0.2.1; drop client 192.0.2.0/24 'Go; \"away\"'; reject sender <>; defer helo .x.example; "
+    "listener in { address unix:/run/lmtp; protocol lmtp; bare-newline normalize; socket-group mail; nul-in-body "
+    "accept; }\n"
+    "domain example.org { recipients accounts file /etc/list socketmap 127.0.0.1:99 map; quota 2 GiB; catch-all "
+    "x@example.org; }\n"
+    "domain b\xc3\xbc" "cher.example { recipients local; deliver lmtp unix:/run/d; subaddress off; case-sensitive on; "
+    "}\n"
+    "access { accept client 192.0.2.1; drop client 192.0.2.0/24 'Go; \"away\"'; reject sender <>; defer helo "
+    ".x.example; "
     "reject recipient '\"a b\"@x.example'; }\n"
     "limits { message-size 1000000 B; idle-timeout 61 s; }\n"
     "delivery { schedule 1 s 2 min 3h; }\n"
@@ -128,6 +132,7 @@ test_full(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_origins), cmocka_unit_test(test_full)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_full)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,17 +51,24 @@ test_problems(void **state)
         const char *wanted;
     } rows[] = {
         {"key of another block", "message-size 1 MiB;", "1:21: 'message-size' belongs into 'limits { ... }'\n"},
-        {"key of the file in a block", "mail { postmaster a@b.example; }", "1:28: 'postmaster' stands outside of 'mail'; is a '}' missing before it?\n"},
-        {"block inside of a block", "mail { limits { } }", "1:28: 'limits' stands outside of 'mail'; is a '}' missing before it?\n"},
-        {"unknown in a block", "mail { directry x; }", "1:28: unknown key 'directry' in mail; did you mean 'directory'?\n"},
+        {"key of the file in a block", "mail { postmaster a@b.example; }",
+         "1:28: 'postmaster' stands outside of 'mail'; is a '}' missing before it?\n"},
+        {"block inside of a block", "mail { limits { } }", "1:28: 'limits' stands outside of 'mail'; is a '}' missing "
+         "before it?\n"},
+        {"unknown in a block", "mail { directry x; }", "1:28: unknown key 'directry' in mail; did you mean "
+         "'directory'?\n"},
         {"unknown and like nothing", "frobnicate on;", "1:21: unknown key 'frobnicate'\n"},
-        {"underscores of elsewhere", "run_directory /run/x;", "1:21: unknown key 'run_directory'; did you mean 'run-directory'?\n"},
+        {"underscores of elsewhere", "run_directory /run/x;",
+         "1:21: unknown key 'run_directory'; did you mean 'run-directory'?\n"},
         {"directive as a block", "edges { }", "1:21: 'edges' is no block; write 'edges VALUE;'\n"},
         {"block as a directive", "mail /var/mail;", "1:21: 'mail' is a block: write 'mail { ... }'\n"},
-        {"block without its title", "listener { address 127.0.0.1:25; }", "1:21: 'listener' is a block: write 'listener NAME { ... }'\n"},
+        {"block without its title", "listener { address 127.0.0.1:25; }",
+         "1:21: 'listener' is a block: write 'listener NAME { ... }'\n"},
         {"block with a title too many", "mail box { }", "1:21: 'mail' is a block: write 'mail { ... }'\n"},
-        {"block twice", "mail { }\nmail { }", "2:1: 'mail' stands here again; the first is at /etc/godwit/godwit.conf:1:21\n"},
-        {"bad title", "listener -x { address 127.0.0.1:25; }", "1:30: 'listener' wants a name of letters, digits, '-', '_', '.', not '-x'\n"},
+        {"block twice", "mail { }\nmail { }",
+         "2:1: 'mail' stands here again; the first is at /etc/godwit/godwit.conf:1:21\n"},
+        {"bad title", "listener -x { address 127.0.0.1:25; }",
+         "1:30: 'listener' wants a name of letters, digits, '-', '_', '.', not '-x'\n"},
         {"required key missing", "listener mx { protocol smtp; }",
          "1:21: 'address' is missing; it wants addresses such as 127.0.0.1:25\n"},
         {"no value", "edges;", "1:21: 'edges' has no value; it wants a number\n"},
@@ -177,7 +184,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ten_errors_in_one_run), cmocka_unit_test(test_problems),      cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_ten_errors_in_one_run), cmocka_unit_test(test_problems),
+            cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_values_and_places),     cmocka_unit_test(test_many_problems),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

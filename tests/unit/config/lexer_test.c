@@ -14,7 +14,8 @@ tokens_write(struct span text, struct buf *to)
     arena_init(&memory, 100000);
     config_lexer_init(&lexer, &problems, &memory, 0, SPAN("f"), text);
     for (struct config_token t; (t = config_lexer_next(&lexer)).kind != CONFIG_TOKEN_END;) {
-        static const char signs[] = {[CONFIG_TOKEN_OPEN] = '{', [CONFIG_TOKEN_CLOSE] = '}', [CONFIG_TOKEN_SEMICOLON] = ';'};
+        static const char signs[] = {[CONFIG_TOKEN_OPEN] = '{', [CONFIG_TOKEN_CLOSE] = '}',
+            [CONFIG_TOKEN_SEMICOLON] = ';'};
         (void)buf_printf(to, "%u:%u ", t.pos.line, t.pos.column);
         if (t.kind != CONFIG_TOKEN_WORD)
             (void)buf_append_octet(to, (uint8_t)signs[t.kind]);
@@ -48,20 +49,23 @@ test_rows(void **state)
         {"quoted", SPAN("\"a b;{}#\" 'c\"d'"), "1:1 \"a b;{}#\"\n1:11 \"c\"d\"\n"},
         {"empty quotes", SPAN("\"\" a"), "1:1 \"\"\n1:4 a\n"},
         {"escapes", SPAN("\"a\\\"b\\\\c\\'d\""), "1:1 \"a\"b\\c'd\"\n"},
-        {"unknown escape", SPAN("\"a\\nb\""), "1:1 \"anb\"\nf:1:4: unknown escape '\\n'; a backslash is written \\\\\n"},
+        {"unknown escape", SPAN("\"a\\nb\""), "1:1 \"anb\"\nf:1:4: unknown escape '\\n'; a backslash is written "
+         "\\\\\n"},
         {"quote not closed", SPAN("a \"b c;\nd;"),
          "1:1 a\n1:3 \"b c;\"\n2:1 d\n2:2 ;\nf:1:3: a quote that is not closed on its line\n"},
         {"quote not closed at the end", SPAN("\"b\\"), "1:1 \"b\\\"\nf:1:1: a quote that is not closed on its line\n"},
         {"word against a closing quote", SPAN("\"a\"b"),
          "1:1 \"a\"\n1:4 b\nf:1:4: a blank or ';' is missing after the closing quote\n"},
-        {"quote in a word", SPAN("a\"b\""), "1:1 a\n1:2 \"b\"\nf:1:2: a quote in the middle of a word; quote all of it\n"},
+        {"quote in a word", SPAN("a\"b\""), "1:1 a\n1:2 \"b\"\nf:1:2: a quote in the middle of a word; quote all of "
+         "it\n"},
         {"UTF-8 in words, columns in octets", SPAN("b\xc3\xbc x"), "1:1 b\xc3\xbc\n1:5 x\n"},
         {"byte order mark", SPAN("\xef\xbb\xbf" "a"), "1:1 a\n"},
         {"NUL", SPAN("a\0b"), "1:1 a\nf:1:2: a NUL octet; is this a text file?\n"},
         {"control octets, one problem a line", SPAN("a\x01 \x02\n\x7f"),
          "1:1 a\x01\n1:4 \x02\n2:1 \x7f\nf:1:2: a control octet, 0x01\nf:2:1: a control octet, 0x7f\n"},
         {"bare CR", SPAN("a\rb"), "1:1 a\n1:3 b\nf:1:2: a CR that is not part of a line end\n"},
-        {"not UTF-8", SPAN("a \xfc;"), "1:1 a\n1:3 \xfc\n1:4 ;\nf:1:3: octet 0xfc is not UTF-8; save the file as UTF-8\n"},
+        {"not UTF-8", SPAN("a \xfc;"), "1:1 a\n1:3 \xfc\n1:4 ;\nf:1:3: octet 0xfc is not UTF-8; save the file as "
+         "UTF-8\n"},
         {"overlong UTF-8", SPAN("\xc0\xaf"), "1:1 \xc0\xaf\nf:1:1: octet 0xc0 is not UTF-8; save the file as UTF-8\n"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

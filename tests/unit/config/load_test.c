@@ -116,13 +116,16 @@ test_faults(void **state)
     assert_int_equal(mkfifo("pipe", 0600), 0);
     file_write("pipe.conf", "hostname a.example;\ninclude pipe;\n");
 
-    snprintf(wanted, sizeof(wanted), "loop.conf:2:9: cannot include '%s/./loop.conf': the file includes itself\n", f.path);
+    snprintf(wanted, sizeof(wanted), "loop.conf:2:9: cannot include '%s/./loop.conf': the file includes itself\n",
+        f.path);
     loaded_says(&f, "loop.conf", wanted);
-    snprintf(wanted, sizeof(wanted), "pong.conf:2:9: cannot include '%s/ping.conf': the file includes itself\n", f.path);
+    snprintf(wanted, sizeof(wanted), "pong.conf:2:9: cannot include '%s/ping.conf': the file includes itself\n",
+        f.path);
     loaded_says(&f, "ping.conf", wanted);
     snprintf(wanted, sizeof(wanted), "folder.conf:1:29: cannot include '%s/.': a directory, not a file\n", f.path);
     loaded_says(&f, "folder.conf", wanted);
-    snprintf(wanted, sizeof(wanted), "limits.conf:1:1: 'limits' stands here again; the first is at %s/limits.conf:1:1\n", f.path);
+    snprintf(wanted, sizeof(wanted), "limits.conf:1:1: 'limits' stands here again; the first is at "
+        "%s/limits.conf:1:1\n", f.path);
     loaded_says(&f, "twice.conf", wanted);
     snprintf(wanted, sizeof(wanted), "missing.conf:2:9: cannot include '/no/such/file': no such file\n"
                                      "missing.conf:3:9: cannot include '%s/also-not': no such file\n", f.path);
@@ -150,7 +153,8 @@ test_depth_and_size(void **state)
     loaded(&p, "0.conf");
     assert_int_equal(p.sources.count, CONFIG_INCLUDE_DEPTH_MAX + 2);
     assert_int_equal(p.problems.count, 1);
-    CHECK_SPAN("fault", p.sources.items[CONFIG_INCLUDE_DEPTH_MAX + 1].fault, SPAN("too many files include one another"));
+    CHECK_SPAN("fault", p.sources.items[CONFIG_INCLUDE_DEPTH_MAX + 1].fault,
+        SPAN("too many files include one another"));
     parsing_done(&p);
 
     file_write("large.conf", "hostname a.example;");

@@ -34,7 +34,8 @@ static inline void
 parsing_of(struct parsing *p, const char *text)
 {
     config_sources_init(&p->sources);
-    assert_int_equal(config_sources_from_text(&p->sources, SPAN("/etc/godwit/godwit.conf"), span_from_cstr(text)), ERR_OK);
+    assert_int_equal(config_sources_from_text(&p->sources, SPAN("/etc/godwit/godwit.conf"), span_from_cstr(text)),
+        ERR_OK);
     parsing_read(p);
 }
 

@@ -16,8 +16,10 @@ test_distance(void **state)
         {"abc", "", 3},        {"", "abc", 3},            {"abcd", "dcba", 3},      {"kitten", "sitting", 3},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        CHECK(rows[i].a, config_edit_distance(span_from_cstr(rows[i].a), span_from_cstr(rows[i].b), 9) == rows[i].distance);
-        CHECK(rows[i].a, config_edit_distance(span_from_cstr(rows[i].b), span_from_cstr(rows[i].a), 9) == rows[i].distance);
+        CHECK(rows[i].a, config_edit_distance(span_from_cstr(rows[i].a), span_from_cstr(rows[i].b),
+            9) == rows[i].distance);
+        CHECK(rows[i].a, config_edit_distance(span_from_cstr(rows[i].b), span_from_cstr(rows[i].a),
+            9) == rows[i].distance);
     }
     assert_int_equal(config_edit_distance(SPAN("abcdef"), SPAN("ghijkl"), 2), 2);
 }

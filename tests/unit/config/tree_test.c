@@ -58,7 +58,8 @@ test_one_file(void **state)
         {"stray }", "a; } b;", "a:a;a:b;\na:1:4: '}' closes nothing\n"},
         {"nameless block", "{ a; { b; } } c;", "a:c;\na:1:1: '{' opens a block without a name\n"},
         {"nameless block not closed", "a; { b;", "a:a;\na:1:4: '{' opens a block without a name\n"},
-        {"block not closed", "a b {\n c;\n", "a:a b{a:c;};\na:1:1: block 'a b' opened here is not closed before the end of the file\n"},
+        {"block not closed", "a b {\n c;\n", "a:a b{a:c;};\na:1:1: block 'a b' opened here is not closed before the "
+         "end of the file\n"},
         {"two blocks not closed", "a {\n b {\n c;",
          "a:a{a:b{a:c;};};\na:1:1: block 'a' opened here is not closed before the end of the file\n"
          "a:2:2: block 'b' opened here is not closed before the end of the file\n"},
@@ -102,7 +103,8 @@ test_includes(void **state)
         {"in place, in order",
          {{"a", "x;\n include *;\ny;", "", 0, 0, 0}, {"b", "p;", "", 0, 2, 2}, {"c", "q;", "", 0, 2, 2}},
          "a:x;b:p;c:q;a:y;\n"},
-        {"inside of a block", {{"a", "x { include b; y; }", "", 0, 0, 0}, {"b", "p;", "", 0, 1, 5}}, "a:x{b:p;a:y;};\n"},
+        {"inside of a block", {{"a", "x { include b; y; }", "", 0, 0, 0}, {"b", "p;", "", 0, 1, 5}},
+         "a:x{b:p;a:y;};\n"},
         {"nested", {{"a", "include b; x;", "", 0, 0, 0}, {"b", "include c; p;", "", 0, 1, 1}, {"c", "q;", "", 1, 1, 1}},
          "c:q;b:p;a:x;\n"},
         {"fault", {{"a", "include b; x;", "", 0, 0, 0}, {"b", "", "Permission denied", 0, 1, 1}},
@@ -121,7 +123,8 @@ test_includes(void **state)
         struct buf got;
         config_sources_init(&sources);
         buf_init(&got, 10000);
-        for (const struct source_row *s = rows[i].sources; s < rows[i].sources + SOURCE_ROWS_MAX && s->name != NULL; s++) {
+        for (size_t j = 0; j < SOURCE_ROWS_MAX && rows[i].sources[j].name != NULL; j++) {
+            const struct source_row *s = &rows[i].sources[j];
             struct config_source source = {.name = span_from_cstr(s->name), .text = span_from_cstr(s->text),
                                            .fault = span_from_cstr(s->fault), .includer = s->includer,
                                            .include_line = s->line, .include_column = s->column};

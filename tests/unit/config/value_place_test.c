@@ -67,13 +67,15 @@ test_addresses_refused(void **state)
         char text[500], wanted[500];
         snprintf(text, sizeof(text), "hostname a.example;\nlistener x { address %s; }", rows[i].written);
         snprintf(wanted, sizeof(wanted),
-                 "2:22: 'address' wants an address and port such as 192.0.2.1:25, [2001:db8::1]:25 or unix:/path, not '%s'%s\n",
+                 "2:22: 'address' wants an address and port such as 192.0.2.1:25, [2001:db8::1]:25 or unix:/path, not "
+                 "'%s'%s\n",
                  rows[i].written, rows[i].hint);
         parsing_says(rows[i].written, text, wanted);
     }
     parsing_says("long path",
                  "hostname a.example;\nlistener x { address unix:/"
-                 "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789/012345; }",
+                 "01234567890123456789012345678901234567890123456789"
+                 "01234567890123456789012345678901234567890123456789/012345; }",
                  "2:22: the path of a socket has at most 107 octets\n");
 }
 
@@ -112,7 +114,8 @@ test_domains(void **state)
     parsing_valid(&p, "domains",
                   "hostname a.example;\n"
                   "domain plain.example { }\n"
-                  "domain many.example { recipients accounts file list; recipients socketmap unix:/run/sm.sock virtual;\n"
+                  "domain many.example { recipients accounts file list; recipients socketmap unix:/run/sm.sock "
+                  "virtual;\n"
                   "                      deliver lmtp unix:/run/dovecot/lmtp; }\n"
                   "domain local.example { recipients local; deliver lmtp [::1]:24; }\n");
     const struct config_domain *plain = config_domain_find(p.config, SPAN("plain.example"));
@@ -143,10 +146,13 @@ test_domains_refused(void **state)
         const char *text; /* inside of domain x.example { } */
         const char *wanted;
     } rows[] = {
-        {"recipients all;", "2:31: 'recipients' wants accounts, local, file PATH or socketmap ADDRESS MAP, not 'all'\n"},
-        {"recipients file;", "2:20: 'recipients' has no value; it wants accounts, local, file PATH or socketmap ADDRESS MAP\n"},
+        {"recipients all;", "2:31: 'recipients' wants accounts, local, file PATH or socketmap ADDRESS MAP, not "
+         "'all'\n"},
+        {"recipients file;", "2:20: 'recipients' has no value; it wants accounts, local, file PATH or socketmap "
+         "ADDRESS MAP\n"},
         {"recipients file a file b;", "2:38: a second file of recipients; the first stands in line 2\n"},
-        {"recipients socketmap unix:/s;", "2:20: 'recipients' has no value; it wants accounts, local, file PATH or socketmap ADDRESS MAP\n"},
+        {"recipients socketmap unix:/s;", "2:20: 'recipients' has no value; it wants accounts, local, file PATH or "
+         "socketmap ADDRESS MAP\n"},
         {"deliver mbox;", "2:28: 'deliver' wants maildir or lmtp ADDRESS, not 'mbox'\n"},
         {"deliver lmtp;", "2:20: 'deliver' has no value; it wants maildir or lmtp ADDRESS\n"},
         {"deliver maildir /var/mail;", "2:36: 'deliver' takes no further '/var/mail'\n"},

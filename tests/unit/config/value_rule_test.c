@@ -57,7 +57,8 @@ test_refused(void **state)
          "2:17: 'reject' wants client, helo, sender or recipient, not 'sendr'; did you mean 'sender'?\n"},
         {"reject 192.0.2.1;", "2:17: 'reject' wants client, helo, sender or recipient, not '192.0.2.1'\n"},
         {"reject client;", "2:10: 'reject' has no value; it wants client, helo, sender or recipient, and a pattern\n"},
-        {"reject client x.example;", "2:24: 'client' wants an address or network such as 192.0.2.0/24, not 'x.example'\n"},
+        {"reject client x.example;", "2:24: 'client' wants an address or network such as 192.0.2.0/24, not "
+         "'x.example'\n"},
         {"reject client 192.0.2.1/24;",
          "2:24: '192.0.2.1/24' has bits set beyond its prefix; write the first address of the network\n"},
         {"reject recipient <>;", "2:27: 'recipient' wants user@example.com, example.com or .example.com, not '<>'\n"},
@@ -65,7 +66,8 @@ test_refused(void **state)
          "2:15: 'drop' acts before the greeting, when only the client is known; did you mean 'reject sender'?\n"},
         {"accept client 192.0.2.1 hello;", "2:34: 'accept' takes no text: the client is told nothing\n"},
         {"reject client 192.0.2.1 no thanks;", "2:37: 'reject' takes no further 'thanks'\n"},
-        {"reject client 192.0.2.1 'caf\xc3\xa9';", "2:34: the text for the client is 1 to 200 printable ASCII characters\n"},
+        {"reject client 192.0.2.1 'caf\xc3\xa9';", "2:34: the text for the client is 1 to 200 printable ASCII "
+         "characters\n"},
         {"rejct client 192.0.2.1;", "2:10: unknown key 'rejct' in access; did you mean 'reject'?\n"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -68,13 +68,17 @@ test_refused(void **state)
          "2:23: 'M' is not a unit; did you mean '25 MiB'? (units: B, KiB, MiB, GiB, TiB, kB, MB, GB, TB)\n"},
         {"limits { message-size 25 mb; }",
          "2:23: 'mb' is not a unit; did you mean '25 MiB'? (units: B, KiB, MiB, GiB, TiB, kB, MB, GB, TB)\n"},
-        {"limits { message-size 25 furlongs; }", "2:23: 'furlongs' is not a unit (units: B, KiB, MiB, GiB, TiB, kB, MB, GB, TB)\n"},
+        {"limits { message-size 25 furlongs; }", "2:23: 'furlongs' is not a unit (units: B, KiB, MiB, GiB, TiB, kB, "
+         "MB, GB, TB)\n"},
         {"limits { message-size 1 KiB; }", "2:23: 'message-size' is 1 KiB; it must be at least 64 KiB\n"},
         {"limits { message-size 1 TiB; }", "2:23: 'message-size' is 1 TiB; it must be at most 10 GiB\n"},
         {"limits { message-size 99999999999999999999 B; }", "2:23: '99999999999999999999' is too large a number\n"},
-        {"limits { message-size 1.5MiB; }", "2:23: '.5MiB' is not a unit (units: B, KiB, MiB, GiB, TiB, kB, MB, GB, TB)\n"},
-        {"limits { idle-timeout 300; }", "2:23: 'idle-timeout' needs a unit: write '300 s' (units: ms, s, min, h, d)\n"},
-        {"limits { idle-timeout 5 minutes; }", "2:23: 'minutes' is not a unit; did you mean '5 min'? (units: ms, s, min, h, d)\n"},
+        {"limits { message-size 1.5MiB; }", "2:23: '.5MiB' is not a unit (units: B, KiB, MiB, GiB, TiB, kB, MB, GB, "
+         "TB)\n"},
+        {"limits { idle-timeout 300; }", "2:23: 'idle-timeout' needs a unit: write '300 s' (units: ms, s, min, h, "
+         "d)\n"},
+        {"limits { idle-timeout 5 minutes; }", "2:23: 'minutes' is not a unit; did you mean '5 min'? (units: ms, s, "
+         "min, h, d)\n"},
         {"limits { idle-timeout none; }", "2:23: 'idle-timeout' wants a time such as 5 min, not 'none'\n"},
         {"limits { recipients many; }", "2:21: 'recipients' wants a number, not 'many'\n"},
         {"limits { recipients 1,000; }", "2:21: 'recipients' wants a number, not '1,000'\n"},
@@ -101,7 +105,8 @@ test_word_format(void **state)
         const char *written;
     } rows[] = {
         {SPAN("plain"), "plain"},      {SPAN("a b"), "\"a b\""},   {SPAN(""), "\"\""},           {SPAN("#x"), "\"#x\""},
-        {SPAN("a#x"), "a#x"},          {SPAN("a;b"), "\"a;b\""},   {SPAN("a\"b"), "\"a\\\"b\""}, {SPAN("a\\b"), "\"a\\\\b\""},
+        {SPAN("a#x"), "a#x"},          {SPAN("a;b"), "\"a;b\""},   {SPAN("a\"b"), "\"a\\\"b\""}, {SPAN("a\\b"),
+         "\"a\\\\b\""},
         {SPAN("it's"), "\"it's\""},    {SPAN("{"), "\"{\""},       {SPAN("[::]:25"), "[::]:25"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -134,7 +139,8 @@ test_schema_is_consistent(void **state)
             struct span floor_text = span_from_cstr(key->floor), ceiling_text = span_from_cstr(key->ceiling);
             bool is_size = value_size_parse(floor_text, &floor) && value_size_parse(ceiling_text, &ceiling);
             bool is_duration = value_duration_parse(floor_text, &floor) && value_duration_parse(ceiling_text, &ceiling);
-            bool is_count = span_to_u64(floor_text, UINT64_MAX, &floor) && span_to_u64(ceiling_text, UINT64_MAX, &ceiling);
+            bool is_count = span_to_u64(floor_text, UINT64_MAX, &floor) && span_to_u64(ceiling_text, UINT64_MAX,
+                &ceiling);
             CHECK(key->name, is_size == (key->type == &value_type_SIZE));
             CHECK(key->name, is_duration == (key->type == &value_type_DURATION || key->type == &value_type_DURATIONS));
             CHECK(key->name, is_count == (key->type == &value_type_COUNT));

@@ -19,13 +19,16 @@ test_refused(void **state)
         {"log { level warn; }",
          "2:13: 'level' wants one of debug, info, notice, warning, error, critical, not 'warn'\n"},
         {"log { level notise; }",
-         "2:13: 'level' wants one of debug, info, notice, warning, error, critical, not 'notise'; did you mean 'notice'?\n"},
+         "2:13: 'level' wants one of debug, info, notice, warning, error, critical, not 'notise'; did you mean "
+         "'notice'?\n"},
         {"domain -.com { }", "2:8: 'domain' wants a domain name such as example.com, not '-.com'\n"},
         {"domain a..com { }", "2:8: 'domain' wants a domain name such as example.com, not 'a..com'\n"},
         {"domain aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.com { }",
          "2:8: 'domain' wants a domain name such as example.com, not "
-         "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.com' (more than 255 octets, or 63 between two dots)\n"},
-        {"postmaster @example.com;", "2:12: 'postmaster' wants an address such as alice@example.com, not '@example.com'\n"},
+         "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.com' (more than 255 octets, or 63 between "
+         "two dots)\n"},
+        {"postmaster @example.com;", "2:12: 'postmaster' wants an address such as alice@example.com, not "
+         "'@example.com'\n"},
         {"domain x.example { subaddress ab; }", "2:31: 'subaddress' wants one of + - = _ # % ~ !, not 'ab'\n"},
         {"domain x.example { subaddress @; }", "2:31: 'subaddress' wants one of + - = _ # % ~ !, not '@'\n"},
     };

@@ -108,7 +108,8 @@ rules_make(const struct rule_row *rows, struct access_rule *rules)
             .text = rows[count].text == NULL ? SPAN_EMPTY : span_from_cstr(rows[count].text),
             .pos = LINE(LINE_RULE + (uint32_t)count),
         };
-        assert_true(access_pattern_parse(rows[count].subject, span_from_cstr(rows[count].pattern), &rules[count].pattern));
+        assert_true(access_pattern_parse(rows[count].subject, span_from_cstr(rows[count].pattern),
+            &rules[count].pattern));
     }
     return (struct access_rule_list){rules, count};
 }
@@ -130,7 +131,8 @@ test_connect(void **state)
         {"the last that fits (33)", "192.0.2.1", 100, 1000, {{0}}, ALLOWED},
         {"one of the address too many (33)", "192.0.2.1", 101, 500, {{0}},
          {VERDICT_DEFER, REASON_SESSIONS_OF_ADDRESS, REPLY_CLIENT_BUSY, LINE_SESSIONS_PER_ADDRESS}},
-        {"one too many (33)", "192.0.2.1", 1, 1001, {{0}}, {VERDICT_DEFER, REASON_SESSIONS, REPLY_SERVER_BUSY, LINE_SESSIONS}},
+        {"one too many (33)", "192.0.2.1", 1, 1001, {{0}}, {VERDICT_DEFER, REASON_SESSIONS, REPLY_SERVER_BUSY,
+         LINE_SESSIONS}},
         {"unix socket", NULL, 0, 1, {{ACCESS_RULE_DROP, ACCESS_RULE_CLIENT, "0.0.0.0/0", NULL}},
          ALLOWED},
         {"dropped (21)", "192.0.2.1", 1, 1, {{ACCESS_RULE_DROP, ACCESS_RULE_CLIENT, "192.0.2.0/24", NULL}},
@@ -138,12 +140,15 @@ test_connect(void **state)
         {"not the network", "198.51.100.1", 1, 1, {{ACCESS_RULE_DROP, ACCESS_RULE_CLIENT, "192.0.2.0/24", NULL}},
          ALLOWED},
         {"accepted before it is dropped", "192.0.2.1", 1, 1,
-         {{ACCESS_RULE_ACCEPT, ACCESS_RULE_CLIENT, "192.0.2.1", NULL}, {ACCESS_RULE_DROP, ACCESS_RULE_CLIENT, "192.0.2.0/24", NULL}},
+         {{ACCESS_RULE_ACCEPT, ACCESS_RULE_CLIENT, "192.0.2.1", NULL}, {ACCESS_RULE_DROP, ACCESS_RULE_CLIENT,
+          "192.0.2.0/24", NULL}},
          ALLOWED},
         {"the second rule drops", "192.0.2.2", 1, 1,
-         {{ACCESS_RULE_ACCEPT, ACCESS_RULE_CLIENT, "192.0.2.1", NULL}, {ACCESS_RULE_DROP, ACCESS_RULE_CLIENT, "192.0.2.0/24", NULL}},
+         {{ACCESS_RULE_ACCEPT, ACCESS_RULE_CLIENT, "192.0.2.1", NULL}, {ACCESS_RULE_DROP, ACCESS_RULE_CLIENT,
+          "192.0.2.0/24", NULL}},
          {VERDICT_REFUSE, REASON_RULE_DROP, REPLY_GREETING_REFUSED, LINE_RULE + 1}},
-        {"reject waits for the recipient (37)", "192.0.2.1", 1, 1, {{ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT, "192.0.2.0/24", NULL}},
+        {"reject waits for the recipient (37)", "192.0.2.1", 1, 1, {{ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT,
+         "192.0.2.0/24", NULL}},
          ALLOWED},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -151,7 +156,8 @@ test_connect(void **state)
         struct access_policy policy = strict;
         policy.rules = rules_make(rows[i].rules, rules);
         struct access_connect_facts facts = {
-            .client = {.address = address_of(rows[i].address)}, .sessions_of_unit = rows[i].of_unit, .sessions = rows[i].sessions};
+            .client = {.address = address_of(rows[i].address)}, .sessions_of_unit = rows[i].of_unit,
+                .sessions = rows[i].sessions};
         struct verdict v = access_connect(&policy, &facts);
         check_verdict(rows[i].name, &v, &rows[i].wanted);
     }
@@ -170,8 +176,10 @@ test_session(void **state)
     } rows[] = {
         {"fresh", {0, 0, 0}, ALLOWED},
         {"at every limit (33)", {7200000, 20, 50}, ALLOWED},
-        {"too long (33)", {7200001, 0, 0}, {VERDICT_DEFER, REASON_SESSION_TIME, REPLY_SESSION_TOO_LONG, LINE_SESSION_TIME}},
-        {"21st bad command (4, 33)", {0, 21, 0}, {VERDICT_DEFER, REASON_BAD_COMMANDS, REPLY_TOO_MANY_ERRORS, LINE_BAD_COMMANDS}},
+        {"too long (33)", {7200001, 0, 0}, {VERDICT_DEFER, REASON_SESSION_TIME, REPLY_SESSION_TOO_LONG,
+         LINE_SESSION_TIME}},
+        {"21st bad command (4, 33)", {0, 21, 0}, {VERDICT_DEFER, REASON_BAD_COMMANDS, REPLY_TOO_MANY_ERRORS,
+         LINE_BAD_COMMANDS}},
         {"guessing recipients (33)", {0, 0, 51},
          {VERDICT_DEFER, REASON_RCPT_FAILURES, REPLY_TOO_MANY_BAD_RECIPIENTS, LINE_RCPT_FAILURES}},
     };
@@ -257,7 +265,8 @@ test_rcpt_status(void **state)
          RECIPIENT_OK},
         {"unknown (40)", "<nobody@example.com>", ACCESS_RECIPIENT_UNKNOWN, ACCESS_CLIENT_STRANGER, 0,
          {VERDICT_REFUSE, REASON_RECIPIENT_UNKNOWN, REPLY_USER_UNKNOWN, LINE_DIRECTORY}},
-        {"look-up failed, never 550 (40)", "<alice@example.com>", ACCESS_RECIPIENT_UNAVAILABLE, ACCESS_CLIENT_STRANGER, 0,
+        {"look-up failed, never 550 (40)", "<alice@example.com>", ACCESS_RECIPIENT_UNAVAILABLE, ACCESS_CLIENT_STRANGER,
+         0,
          {VERDICT_DEFER, REASON_LOOKUP_FAILED, REPLY_LOOKUP_FAILED, LINE_DIRECTORY}},
         {"full (41)", "<alice@example.com>", ACCESS_RECIPIENT_OVER_QUOTA, ACCESS_CLIENT_STRANGER, 0,
          {VERDICT_DEFER, REASON_RECIPIENT_OVER_QUOTA, REPLY_MAILBOX_FULL, LINE_DIRECTORY}},
@@ -275,7 +284,8 @@ test_rcpt_status(void **state)
          ACCESS_CLIENT_STRANGER, 0, {VERDICT_REFUSE, REASON_RECIPIENT_UNKNOWN, REPLY_USER_UNKNOWN, LINE_DIRECTORY}},
         {"!-path likewise (39)", "<example.org!a@example.com>", ACCESS_RECIPIENT_UNKNOWN, ACCESS_CLIENT_STRANGER, 0,
          {VERDICT_REFUSE, REASON_RECIPIENT_UNKNOWN, REPLY_USER_UNKNOWN, LINE_DIRECTORY}},
-        {"elsewhere, from a user of the machine", "<a@example.org>", ACCESS_RECIPIENT_NOT_LOCAL, ACCESS_CLIENT_LOCAL_USER, 0,
+        {"elsewhere, from a user of the machine", "<a@example.org>", ACCESS_RECIPIENT_NOT_LOCAL,
+         ACCESS_CLIENT_LOCAL_USER, 0,
          {VERDICT_REFUSE, REASON_NO_ROUTE, REPLY_NO_ROUTE, LINE_DIRECTORY}},
         {"elsewhere, authenticated", "<a@example.org>", ACCESS_RECIPIENT_NOT_LOCAL, ACCESS_CLIENT_AUTHENTICATED, 0,
          {VERDICT_REFUSE, REASON_NO_ROUTE, REPLY_NO_ROUTE, LINE_DIRECTORY}},
@@ -307,7 +317,8 @@ test_rcpt_asks_first(void **state)
                                             {VERDICT_NEED_FACTS, REASON_NONE, REPLY_NONE, 0}};
     static const struct rcpt_row failed = {"no answer (40)", "<alice@example.com>", 0, ACCESS_CLIENT_STRANGER, 0,
                                            {VERDICT_DEFER, REASON_LOOKUP_FAILED, REPLY_LOOKUP_FAILED, 0}};
-    static const struct rcpt_row full = {"too many, without asking (9)", "<alice@example.com>", 0, ACCESS_CLIENT_STRANGER, 1000,
+    static const struct rcpt_row full = {"too many, without asking (9)", "<alice@example.com>", 0,
+        ACCESS_CLIENT_STRANGER, 1000,
                                          {VERDICT_DEFER, REASON_RECIPIENTS, REPLY_RECIPIENTS_MAX, LINE_RECIPIENTS}};
     struct access_recipient_fact status = {.state = FACT_STATE_UNKNOWN};
     struct verdict v = rcpt_eval(&unknown, &strict, &status);
@@ -332,40 +343,63 @@ test_rcpt_rules(void **state)
         const char *sender, *recipient, *helo;
         struct wanted wanted;
     } rows[] = {
-        {"client", {{ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT, "192.0.2.0/24", NULL}}, "<s@x.example>", "<a@example.com>", "h", REJECTED},
-        {"other client", {{ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT, "192.0.3.0/24", NULL}}, "<s@x.example>", "<a@example.com>", "h", RECIPIENT_OK},
-        {"helo", {{ACCESS_RULE_REJECT, ACCESS_RULE_HELO, "friend", NULL}}, "<s@x.example>", "<a@example.com>", "FRIEND", REJECTED},
-        {"helo below", {{ACCESS_RULE_REJECT, ACCESS_RULE_HELO, ".dyn.example", NULL}}, "<>", "<a@example.com>", "a.b.dyn.example", REJECTED},
-        {"helo below is not the name itself", {{ACCESS_RULE_REJECT, ACCESS_RULE_HELO, ".dyn.example", NULL}}, "<>", "<a@example.com>",
-         "dyn.example", RECIPIENT_OK},
-        {"helo literal matches no name", {{ACCESS_RULE_REJECT, ACCESS_RULE_HELO, "example.net", NULL}}, "<>", "<a@example.com>",
-         "[192.0.2.1]", RECIPIENT_OK},
-        {"sender's domain", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "x.example", NULL}}, "<s@X.Example>", "<a@example.com>", "h", REJECTED},
-        {"sender below", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, ".example", NULL}}, "<s@x.example>", "<a@example.com>", "h", REJECTED},
-        {"sender not below by letters alone", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, ".x.example", NULL}}, "<s@yx.example>",
+        {"client", {{ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT, "192.0.2.0/24", NULL}}, "<s@x.example>",
+         "<a@example.com>", "h", REJECTED},
+        {"other client", {{ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT, "192.0.3.0/24", NULL}}, "<s@x.example>",
          "<a@example.com>", "h", RECIPIENT_OK},
-        {"sender's address, any case", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "spam@x.example", NULL}}, "<SPAM@x.example>",
+        {"helo", {{ACCESS_RULE_REJECT, ACCESS_RULE_HELO, "friend", NULL}}, "<s@x.example>", "<a@example.com>",
+         "FRIEND", REJECTED},
+        {"helo below", {{ACCESS_RULE_REJECT, ACCESS_RULE_HELO, ".dyn.example", NULL}}, "<>", "<a@example.com>",
+         "a.b.dyn.example", REJECTED},
+        {"helo below is not the name itself", {{ACCESS_RULE_REJECT, ACCESS_RULE_HELO, ".dyn.example", NULL}}, "<>",
+         "<a@example.com>",
+         "dyn.example", RECIPIENT_OK},
+        {"helo literal matches no name", {{ACCESS_RULE_REJECT, ACCESS_RULE_HELO, "example.net", NULL}}, "<>",
+         "<a@example.com>",
+         "[192.0.2.1]", RECIPIENT_OK},
+        {"sender's domain", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "x.example", NULL}}, "<s@X.Example>",
          "<a@example.com>", "h", REJECTED},
-        {"sender's address, quoted (13)", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "spam@x.example", NULL}}, "<\"spam\"@x.example>",
+        {"sender below", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, ".example", NULL}}, "<s@x.example>",
          "<a@example.com>", "h", REJECTED},
-        {"another address", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "spam@x.example", NULL}}, "<ham@x.example>", "<a@example.com>", "h", RECIPIENT_OK},
-        {"null sender by its own pattern", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "<>", NULL}}, "<>", "<a@example.com>", "h", REJECTED},
-        {"null sender by no other (38)", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "x.example", NULL}}, "<>", "<a@example.com>", "h", RECIPIENT_OK},
-        {"recipient", {{ACCESS_RULE_REJECT, ACCESS_RULE_RECIPIENT, "a@example.com", NULL}}, "<>", "<a@example.com>", "h", REJECTED},
-        {"recipient's domain", {{ACCESS_RULE_REJECT, ACCESS_RULE_RECIPIENT, "example.com", NULL}}, "<>", "<a@example.com>", "h", REJECTED},
-        {"literal matches no name", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "x.example", NULL}}, "<s@[192.0.2.9]>", "<a@example.com>", "h", RECIPIENT_OK},
-        {"literal itself", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "s@[192.0.2.9]", NULL}}, "<s@[192.0.2.9]>", "<a@example.com>", "h", REJECTED},
+        {"sender not below by letters alone", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, ".x.example", NULL}},
+         "<s@yx.example>",
+         "<a@example.com>", "h", RECIPIENT_OK},
+        {"sender's address, any case", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "spam@x.example", NULL}},
+         "<SPAM@x.example>",
+         "<a@example.com>", "h", REJECTED},
+        {"sender's address, quoted (13)", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "spam@x.example", NULL}},
+         "<\"spam\"@x.example>",
+         "<a@example.com>", "h", REJECTED},
+        {"another address", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "spam@x.example", NULL}}, "<ham@x.example>",
+         "<a@example.com>", "h", RECIPIENT_OK},
+        {"null sender by its own pattern", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "<>", NULL}}, "<>",
+         "<a@example.com>", "h", REJECTED},
+        {"null sender by no other (38)", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "x.example", NULL}}, "<>",
+         "<a@example.com>", "h", RECIPIENT_OK},
+        {"recipient", {{ACCESS_RULE_REJECT, ACCESS_RULE_RECIPIENT, "a@example.com", NULL}}, "<>", "<a@example.com>",
+         "h", REJECTED},
+        {"recipient's domain", {{ACCESS_RULE_REJECT, ACCESS_RULE_RECIPIENT, "example.com", NULL}}, "<>",
+         "<a@example.com>", "h", REJECTED},
+        {"literal matches no name", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "x.example", NULL}}, "<s@[192.0.2.9]>",
+         "<a@example.com>", "h", RECIPIENT_OK},
+        {"literal itself", {{ACCESS_RULE_REJECT, ACCESS_RULE_SENDER, "s@[192.0.2.9]", NULL}}, "<s@[192.0.2.9]>",
+         "<a@example.com>", "h", REJECTED},
         {"deferred", {{ACCESS_RULE_DEFER, ACCESS_RULE_HELO, "h", NULL}}, "<>", "<a@example.com>", "h",
          {VERDICT_DEFER, REASON_RULE_DEFER, REPLY_POLICY_DEFERRED, LINE_RULE}},
         {"first match decides: accept",
-         {{ACCESS_RULE_ACCEPT, ACCESS_RULE_SENDER, "x.example", NULL}, {ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT, "0.0.0.0/0", NULL}},
+         {{ACCESS_RULE_ACCEPT, ACCESS_RULE_SENDER, "x.example", NULL}, {ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT,
+          "0.0.0.0/0", NULL}},
          "<s@x.example>", "<a@example.com>", "h", {VERDICT_ACCEPT, REASON_RULE_ACCEPT, REPLY_NONE, LINE_RULE}},
         {"first match decides: reject",
-         {{ACCESS_RULE_ACCEPT, ACCESS_RULE_SENDER, "y.example", NULL}, {ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT, "0.0.0.0/0", NULL}},
-         "<s@x.example>", "<a@example.com>", "h", {VERDICT_REFUSE, REASON_RULE_REJECT, REPLY_POLICY_REFUSED, LINE_RULE + 1}},
-        {"postmaster is exempt (37)", {{ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT, "0.0.0.0/0", NULL}}, "<>", "<postmaster@example.com>", "h",
+         {{ACCESS_RULE_ACCEPT, ACCESS_RULE_SENDER, "y.example", NULL}, {ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT,
+          "0.0.0.0/0", NULL}},
+         "<s@x.example>", "<a@example.com>", "h", {VERDICT_REFUSE, REASON_RULE_REJECT, REPLY_POLICY_REFUSED,
+         LINE_RULE + 1}},
+        {"postmaster is exempt (37)", {{ACCESS_RULE_REJECT, ACCESS_RULE_CLIENT, "0.0.0.0/0", NULL}}, "<>",
+         "<postmaster@example.com>", "h",
          {VERDICT_ACCEPT, REASON_POSTMASTER, REPLY_NONE, LINE_DIRECTORY}},
-        {"bare postmaster is exempt (37)", {{ACCESS_RULE_DEFER, ACCESS_RULE_SENDER, "<>", NULL}}, "<>", "<Postmaster>", "h",
+        {"bare postmaster is exempt (37)", {{ACCESS_RULE_DEFER, ACCESS_RULE_SENDER, "<>", NULL}}, "<>", "<Postmaster>",
+         "h",
          {VERDICT_ACCEPT, REASON_POSTMASTER, REPLY_NONE, LINE_DIRECTORY}},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -375,7 +409,8 @@ test_rcpt_rules(void **state)
         struct path sender = path_of(rows[i].sender), recipient = path_of(rows[i].recipient);
         struct access_rcpt_facts facts = {
             .client = {.address = address_of("192.0.2.1"), .helo = span_from_cstr(rows[i].helo)},
-            .sender = &sender, .recipient = &recipient, .status = {FACT_STATE_KNOWN, ACCESS_RECIPIENT_OK, LINE(LINE_DIRECTORY)}};
+            .sender = &sender, .recipient = &recipient, .status = {FACT_STATE_KNOWN, ACCESS_RECIPIENT_OK,
+                LINE(LINE_DIRECTORY)}};
         struct verdict v = access_rcpt(&policy, &facts);
         check_verdict(rows[i].name, &v, &rows[i].wanted);
     }
@@ -387,7 +422,8 @@ test_accept_never_relays(void **state)
     (void)state;
     static const struct rule_row rows[RULES_MAX] = {{ACCESS_RULE_ACCEPT, ACCESS_RULE_CLIENT, "0.0.0.0/0", NULL},
                                                     {ACCESS_RULE_ACCEPT, ACCESS_RULE_RECIPIENT, "example.org", NULL}};
-    static const struct rcpt_row row = {"accepted by rule, still elsewhere (39)", "<a@example.org>", 0, ACCESS_CLIENT_STRANGER, 0,
+    static const struct rcpt_row row = {"accepted by rule, still elsewhere (39)", "<a@example.org>", 0,
+        ACCESS_CLIENT_STRANGER, 0,
                                         {VERDICT_REFUSE, REASON_RELAY_DENIED, REPLY_RELAY_DENIED, LINE_DIRECTORY}};
     struct access_rule rules[RULES_MAX];
     struct access_policy policy = strict;
@@ -447,14 +483,20 @@ test_data(void **state)
         {"8-bit without BODY= (56)", 1000, SMTP_CONTENT_8BIT_IN_BODY | SMTP_CONTENT_8BIT_IN_HEADER, false, 1, ALLOWED},
         {"no final CRLF", 1000, SMTP_CONTENT_NO_FINAL_CRLF, false, 1, ALLOWED},
         {"at the size limit (50)", 50 * MIB, 0, false, 1, ALLOWED},
-        {"over the size limit (50)", 50 * MIB + 1, 0, false, 1, {VERDICT_REFUSE, REASON_SIZE, REPLY_MESSAGE_TOO_LARGE, LINE_SIZE}},
+        {"over the size limit (50)", 50 * MIB + 1, 0, false, 1, {VERDICT_REFUSE, REASON_SIZE, REPLY_MESSAGE_TOO_LARGE,
+         LINE_SIZE}},
         {"reader stopped at the size limit (50)", 50 * MIB, SMTP_CONTENT_TOO_LARGE, false, 1,
          {VERDICT_REFUSE, REASON_SIZE, REPLY_MESSAGE_TOO_LARGE, LINE_SIZE}},
-        {"header too large", 1000, 0, true, 1, {VERDICT_REFUSE, REASON_HEADER_SIZE, REPLY_HEADER_TOO_LARGE, LINE_HEADER}},
-        {"bare LF (47)", 1000, SMTP_CONTENT_BARE_LF, false, 1, {VERDICT_REFUSE, REASON_BARE_NEWLINE, REPLY_BARE_NEWLINE, LINE_BARE}},
-        {"bare CR (47)", 1000, SMTP_CONTENT_BARE_CR, false, 1, {VERDICT_REFUSE, REASON_BARE_NEWLINE, REPLY_BARE_NEWLINE, LINE_BARE}},
-        {"NUL in header (57)", 1000, SMTP_CONTENT_NUL_IN_HEADER, false, 1, {VERDICT_REFUSE, REASON_NUL_IN_HEADER, REPLY_HEADER_NUL, 0}},
-        {"NUL in body (57)", 1000, SMTP_CONTENT_NUL_IN_BODY, false, 1, {VERDICT_REFUSE, REASON_NUL_IN_BODY, REPLY_BODY_NUL, LINE_NUL}},
+        {"header too large", 1000, 0, true, 1, {VERDICT_REFUSE, REASON_HEADER_SIZE, REPLY_HEADER_TOO_LARGE,
+         LINE_HEADER}},
+        {"bare LF (47)", 1000, SMTP_CONTENT_BARE_LF, false, 1, {VERDICT_REFUSE, REASON_BARE_NEWLINE,
+         REPLY_BARE_NEWLINE, LINE_BARE}},
+        {"bare CR (47)", 1000, SMTP_CONTENT_BARE_CR, false, 1, {VERDICT_REFUSE, REASON_BARE_NEWLINE,
+         REPLY_BARE_NEWLINE, LINE_BARE}},
+        {"NUL in header (57)", 1000, SMTP_CONTENT_NUL_IN_HEADER, false, 1, {VERDICT_REFUSE, REASON_NUL_IN_HEADER,
+         REPLY_HEADER_NUL, 0}},
+        {"NUL in body (57)", 1000, SMTP_CONTENT_NUL_IN_BODY, false, 1, {VERDICT_REFUSE, REASON_NUL_IN_BODY,
+         REPLY_BODY_NUL, LINE_NUL}},
         {"line too long (7)", 1000, SMTP_CONTENT_LINE_TOO_LONG, false, 1,
          {VERDICT_REFUSE, REASON_LINE_LENGTH, REPLY_TEXT_LINE_TOO_LONG, LINE_LENGTH}},
         {"100 hops (45)", 1000, 0, false, 100, ALLOWED},
@@ -537,7 +579,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connect),         cmocka_unit_test(test_session),    cmocka_unit_test(test_mail),
-        cmocka_unit_test(test_rcpt_status),     cmocka_unit_test(test_rcpt_rules), cmocka_unit_test(test_rcpt_asks_first),
+        cmocka_unit_test(test_rcpt_status),     cmocka_unit_test(test_rcpt_rules),
+            cmocka_unit_test(test_rcpt_asks_first),
         cmocka_unit_test(test_accept_never_relays), cmocka_unit_test(test_rule_text), cmocka_unit_test(test_data),
         cmocka_unit_test(test_data_knobs),      cmocka_unit_test(test_patterns),
     };
