@@ -1,8 +1,8 @@
 /*
  * disk.c - the dispatch of disk.h to the body a process was started with.
  *
- * For nothing else: no state, no system call. What both bodies must refuse alike is refused here: names that lead out of
- * their directory, and rename across two disks.
+ * For nothing else: no state, no system call. What both bodies must refuse alike is refused here: names that lead out
+ * of their directory, and rename across two disks.
  */
 #include "rt/disk.h"
 

@@ -2,13 +2,12 @@
  * disk.h - the file system as blocking calls, for pool jobs and start-up.
  *
  * Two bodies: the real one, whose names go through openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, and the
- * simulated one (disk_sim.h), which loses any subset of unsynced sectors and directory entries, fails syncs and stops at
- * any step. Crash safety is tested through this interface, so everything that must survive goes through it.
- * Names are relative to an open directory and may hold several components; none may be ".." (ERR_DENIED), none may be a
- * symbolic link.
- * Blocking: never called on the loop while fibers run. Every call may be made from any thread; one file or directory
- * handle is used by one thread at a time, except that disk_pread(), and whatever names something below a directory, may run
- * beside anything.
+ * simulated one (disk_sim.h), which loses any subset of unsynced sectors and directory entries, fails syncs and stops
+ * at any step. Crash safety is tested through this interface, so everything that must survive goes through it. Names
+ * are relative to an open directory and may hold several components; none may be ".." (ERR_DENIED), none may be a
+ * symbolic link. Blocking: never called on the loop while fibers run. Every call may be made from any thread; one file
+ * or directory handle is used by one thread at a time, except that disk_pread(), and whatever names something below a
+ * directory, may run beside anything.
  */
 #ifndef GODWIT_RT_DISK_H
 #define GODWIT_RT_DISK_H
@@ -57,7 +56,10 @@ void disk_dir_close(struct disk_dir *dir);
 /* Create a directory, mode 0700. ERR_EXISTS when there. Durable after disk_dir_sync() of the directory it is in. */
 NODISCARD enum err disk_mkdir(struct disk_dir *base, const char *name);
 
-/* Make the entries of `dir` itself durable: creations, renames and removals in it. A failure is final for the process (I5). */
+/*
+ * Make the entries of `dir` itself durable: creations, renames and removals in it. A failure is final for the process
+ * (I5).
+ */
 NODISCARD enum err disk_dir_sync(struct disk_dir *dir);
 
 /* Call `each` for every entry but "." and "..", in no order, until it returns false. */
@@ -65,7 +67,8 @@ NODISCARD enum err disk_dir_list(struct disk_dir *dir, bool (*each)(void *arg, c
 
 NODISCARD enum err disk_rename(struct disk_dir *from_dir, const char *from, struct disk_dir *to_dir, const char *to);
 /* Rename that fails with ERR_EXISTS when `to` is there. */
-NODISCARD enum err disk_rename_new(struct disk_dir *from_dir, const char *from, struct disk_dir *to_dir, const char *to);
+NODISCARD enum err disk_rename_new(struct disk_dir *from_dir, const char *from, struct disk_dir *to_dir,
+                                    const char *to);
 NODISCARD enum err disk_unlink(struct disk_dir *dir, const char *name);
 NODISCARD enum err disk_rmdir(struct disk_dir *dir, const char *name);
 NODISCARD enum err disk_stat_name(struct disk_dir *dir, const char *name, struct disk_stat *ret);
@@ -80,7 +83,9 @@ enum disk_kind {
 };
 enum disk_kind disk_kind(struct disk_dir *dir);
 
-/* Have files created in `dir` from now on written in place (btrfs NOCOW). ERR_OK without effect on other file systems. */
+/*
+ * Have files created in `dir` from now on written in place (btrfs NOCOW). ERR_OK without effect on other file systems.
+ */
 NODISCARD enum err disk_set_nocow(struct disk_dir *dir);
 
 NODISCARD enum err disk_open(struct disk_dir *dir, const char *name, unsigned flags, struct disk_file **ret);
@@ -92,7 +97,8 @@ NODISCARD enum err disk_open_fd(struct disk *d, int fd, struct disk_file **ret);
 
 /*
  * A read-only descriptor of an anonymous file in memory that holds a copy of `content` and can never change (memfd with
- * seals), for another process. The caller closes it with rt_fd_close(). Does not block. ERR_LIMIT: no descriptor or memory.
+ * seals), for another process. The caller closes it with rt_fd_close(). Does not block. ERR_LIMIT: no descriptor or
+ * memory.
  */
 NODISCARD enum err disk_memory_fd(struct disk *d, struct span content, int *ret);
 
@@ -100,14 +106,19 @@ NODISCARD enum err disk_memory_fd(struct disk *d, struct span content, int *ret)
 void disk_close(struct disk_file *file);
 NODISCARD enum err disk_stat_file(struct disk_file *file, struct disk_stat *ret);
 
-/* Write all of it at `offset`. ERR_FULL when the disk is full. Not durable until disk_sync_data() has returned ERR_OK. */
+/*
+ * Write all of it at `offset`. ERR_FULL when the disk is full. Not durable until disk_sync_data() has returned ERR_OK.
+ */
 NODISCARD enum err disk_pwrite(struct disk_file *file, uint64_t offset, struct span data);
 NODISCARD enum err disk_pwritev(struct disk_file *file, uint64_t offset, const struct iovec *parts, size_t count);
 
 /* Read up to `len` bytes at `offset`; fewer only at the end of the file. */
 NODISCARD enum err disk_pread(struct disk_file *file, uint64_t offset, void *dst, size_t len, size_t *ret_n);
 
-/* fdatasync: contents and size are durable once this returns ERR_OK. A failure is final for the process (I5): never try again. */
+/*
+ * fdatasync: contents and size are durable once this returns ERR_OK. A failure is final for the process (I5): never try
+ * again.
+ */
 NODISCARD enum err disk_sync_data(struct disk_file *file);
 
 NODISCARD enum err disk_truncate(struct disk_file *file, uint64_t size_bytes);
@@ -116,8 +127,9 @@ NODISCARD enum err disk_truncate(struct disk_file *file, uint64_t size_bytes);
 NODISCARD enum err disk_allocate(struct disk_file *file, uint64_t offset, uint64_t len);
 
 /*
- * A read-only descriptor of the file for another process (I8), -1 when none can be had: the file has to have been opened with
- * DISK_READ and without DISK_WRITE. The caller closes it with rt_fd_close(). Simulated descriptors are numbers of the simulated world.
+ * A read-only descriptor of the file for another process (I8), -1 when none can be had: the file has to have been
+ * opened with DISK_READ and without DISK_WRITE. The caller closes it with rt_fd_close(). Simulated descriptors are
+ * numbers of the simulated world.
  */
 int disk_file_reopen_read(struct disk_file *file);
 

@@ -1,10 +1,11 @@
 /*
  * disk_body.h - what a body of disk.h has to offer: the table disk.c dispatches through.
  *
- * For the two bodies only (disk_real.c, disk_sim.c); users include disk.h. A body's own disk, directory and file structs
- * begin with the structs below, so CONTAINER_OF leads from one to the other. Contracts are those of disk.h; before a
- * body is called, disk.c has checked every name with disk_name_is_safe() (but for a base of NULL, where the path is the
- * process's own), turned disk_pwrite() into one part and both renames into one call. Every pointer of the table is set but where it says otherwise.
+ * For the two bodies only (disk_real.c, disk_sim.c); users include disk.h. A body's own disk, directory and file
+ * structs begin with the structs below, so CONTAINER_OF leads from one to the other. Contracts are those of disk.h;
+ * before a body is called, disk.c has checked every name with disk_name_is_safe() (but for a base of NULL, where the
+ * path is the process's own), turned disk_pwrite() into one part and both renames into one call. Every pointer of the
+ * table is set but where it says otherwise.
  */
 #ifndef GODWIT_RT_DISK_BODY_H
 #define GODWIT_RT_DISK_BODY_H
@@ -53,8 +54,8 @@ struct disk_file {
 };
 
 /*
- * Whether `name` may be used below an open directory: not empty, relative, no component empty or ".."; "." alone means the
- * directory itself. What is not safe is refused with ERR_DENIED.
+ * Whether `name` may be used below an open directory: not empty, relative, no component empty or ".."; "." alone means
+ * the directory itself. What is not safe is refused with ERR_DENIED.
  */
 bool disk_name_is_safe(const char *name);
 

@@ -1,10 +1,10 @@
 /*
  * disk_real.c - disk.h over the file systems of Linux.
  *
- * Names are resolved by openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, so no component can lead out of the directory or
- * through a symbolic link. Where the kernel or a container's filter refuses openat2, component by component with
- * O_NOFOLLOW, which comes to the same for names without "..". Nothing is retried but EINTR: a sync that failed
- * has failed (I5). Names come from our own code, contents of directories may be anybody's (a mailbox).
+ * Names are resolved by openat2(2) with RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, so no component can lead out of the
+ * directory or through a symbolic link. Where the kernel or a container's filter refuses openat2, component by
+ * component with O_NOFOLLOW, which comes to the same for names without "..". Nothing is retried but EINTR: a sync that
+ * failed has failed (I5). Names come from our own code, contents of directories may be anybody's (a mailbox).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -77,7 +77,7 @@ err_from_disk(int errnum)
     }
 }
 
-/* --- names --------------------------------------------------------------------------------------------------------- */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 
 static int
 open_one(int at, const char *name, int flags)
@@ -180,7 +180,7 @@ place_find(struct disk_dir *dir, const char *name, struct place *ret)
     return ERR_OK;
 }
 
-/* --- directories --------------------------------------------------------------------------------------------------- */
+/* --- directories -------------------------------------------------------------------------------------------------- */
 
 /* Takes `fd` over, also when it fails. */
 static enum err
@@ -386,7 +386,7 @@ real_set_nocow(struct disk_dir *dir)
     return ioctl(dir_fd(dir), FS_IOC_SETFLAGS, &flags) == 0 ? ERR_OK : err_from_disk(errno);
 }
 
-/* --- files --------------------------------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------------------------------------- */
 
 /* Takes `fd` over, also when it fails. */
 static enum err

@@ -1,8 +1,8 @@
 /*
  * fiber.c - the scheduler: stacks come alive, suspend, wake and end here.
  *
- * Shared by both bodies. There is no preemption and no thread: whatever runs, runs until it suspends. Order is that of the
- * ready list, so the same calls give the same order, which the simulated body relies on.
+ * Shared by both bodies. There is no preemption and no thread: whatever runs, runs until it suspends. Order is that of
+ * the ready list, so the same calls give the same order, which the simulated body relies on.
  */
 #include "rt/fiber.h"
 
@@ -75,7 +75,7 @@ rt_core_done(struct rt *rt)
     rt->timer_count = rt->timer_size = 0;
 }
 
-/* --- switching ----------------------------------------------------------------------------------------------------- */
+/* --- switching ---------------------------------------------------------------------------------------------------- */
 
 static void
 switch_to_loop(struct fiber *f)
@@ -186,7 +186,7 @@ rt_core_cancel_all(struct rt *rt)
             fiber_cancel(fiber_of(link));
 }
 
-/* --- birth and end ------------------------------------------------------------------------------------------------- */
+/* --- birth and end ------------------------------------------------------------------------------------------------ */
 
 static void
 group_child_ended(struct fiber *f)
@@ -254,8 +254,8 @@ spawn(struct rt *rt, const char *site, fiber_fn *fn, void *arg, struct fiber **r
         return ERR_LIMIT;
     uint8_t *top = stack + STACK_BYTES - ((sizeof(struct fiber) + 63) & ~(size_t)63);
     struct fiber *f = (struct fiber *)(void *)top;
-    *f = (struct fiber){
-        .rt = rt, .fn = fn, .arg = arg, .site = site, .stack = stack, .timer_index = FIBER_NO_TIMER, .state = FIBER_READY};
+    *f = (struct fiber){.rt = rt, .fn = fn, .arg = arg, .site = site, .stack = stack, .state = FIBER_READY};
+    f->timer_index = FIBER_NO_TIMER;
     f->sp = fiber_frame_make(top, f);
     list_init(&f->group_link);
     list_append(&rt->ready, &f->link);
@@ -280,7 +280,7 @@ fiber_rt(struct fiber *f)
     return f->rt;
 }
 
-/* --- suspending ---------------------------------------------------------------------------------------------------- */
+/* --- suspending --------------------------------------------------------------------------------------------------- */
 
 void
 fiber_cancel(struct fiber *f)
@@ -342,7 +342,7 @@ fiber_unpark(struct fiber *f, enum err result)
     return true;
 }
 
-/* --- groups -------------------------------------------------------------------------------------------------------- */
+/* --- groups ------------------------------------------------------------------------------------------------------- */
 
 void
 fiber_group_init(struct fiber_group *g, struct fiber *owner)

@@ -3,8 +3,8 @@
  *
  * Rules (all of rt rests on them):
  * - A fiber is resumed by the loop only. Waking it puts it on the ready list; the waker runs on.
- * - Every suspending call ends with ERR_OK, with an error of its own, with ERR_TIMEOUT when its deadline passed, or with
- *   ERR_CANCELED. Cancellation is sticky: after it every suspending call returns ERR_CANCELED at once. So unwind.
+ * - Every suspending call ends with ERR_OK, with an error of its own, with ERR_TIMEOUT when its deadline passed, or
+ *   with ERR_CANCELED. Cancellation is sticky: after it every suspending call returns ERR_CANCELED at once. So unwind.
  * - Children are joined before their parent's function returns (fiber_group).
  * - Cleanup never suspends: what must still be said is posted (stream_post, ipc_post).
  * - After a suspend, values read from shared tables are stale.
@@ -18,10 +18,10 @@
 typedef void fiber_fn(struct fiber *f, void *arg);
 
 /*
- * Start a fiber of the process itself (a role's main loop, one accepted session). It first runs when the loop reaches it.
- * `site` is a literal that names the spawn site in the stack census ("edge.session").
- * ERR_LIMIT when no stack can be had: the caller answers 421 or tries later. *ret may be NULL to ignore; the pointer
- * is valid until `fn` returns, which for a fiber nobody joins means: keep it only if `fn` itself clears what you keep.
+ * Start a fiber of the process itself (a role's main loop, one accepted session). It first runs when the loop reaches
+ * it. `site` is a literal that names the spawn site in the stack census ("edge.session"). ERR_LIMIT when no stack can
+ * be had: the caller answers 421 or tries later. *ret may be NULL to ignore; the pointer is valid until `fn` returns,
+ * which for a fiber nobody joins means: keep it only if `fn` itself clears what you keep.
  */
 NODISCARD enum err fiber_spawn(struct rt *rt, const char *site, fiber_fn *fn, void *arg, struct fiber **ret);
 

@@ -18,7 +18,8 @@ packet_socket_close(struct packet_socket *p)
 }
 
 enum err
-packet_send(struct fiber *f, struct deadline by, struct packet_socket *p, struct span data, const int *fds, size_t fd_count)
+packet_send(struct fiber *f, struct deadline by, struct packet_socket *p, struct span data, const int *fds,
+            size_t fd_count)
 {
     ASSERT(data.len > 0 && data.len <= PACKET_BYTES_MAX && fd_count <= PACKET_FDS_MAX);
     TRY(turn_begin(f));

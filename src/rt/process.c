@@ -1,9 +1,9 @@
 /*
  * process.c - fork, arrange descriptors, run the executable, reap.
  *
- * Between fork and exec the child of a process with threads may use async-signal-safe calls only. What fails in it travels back
- * through a pipe that the exec closes. Ends are learned from SIGCHLD and one waitpid(2) for each child of ours, never for
- * "any": libuv or a library may have children too.
+ * Between fork and exec the child of a process with threads may use async-signal-safe calls only. What fails in it
+ * travels back through a pipe that the exec closes. Ends are learned from SIGCHLD and one waitpid(2) for each child of
+ * ours, never for "any": libuv or a library may have children too.
  */
 #include "rt/process.h"
 
@@ -48,7 +48,7 @@ executable_open(const char *path, int *ret_fd)
     return ERR_OK;
 }
 
-/* --- the child's side ---------------------------------------------------------------------------------------------- */
+/* --- the child's side --------------------------------------------------------------------------------------------- */
 
 /* Move every descriptor out of the way of the numbers that are wanted, then to them. Returns false with errno set. */
 static bool
@@ -117,7 +117,7 @@ child_run(const struct process_spec *spec, int error_fd, pid_t parent)
     _exit(n == (ssize_t)sizeof(error) ? 127 : 126);
 }
 
-/* --- the parent's side --------------------------------------------------------------------------------------------- */
+/* --- the parent's side -------------------------------------------------------------------------------------------- */
 
 static void
 process_ended(struct process *p, int status)
@@ -205,7 +205,8 @@ fork_and_exec(const struct process_spec *spec, pid_t *ret_pid)
 
 enum err
 process_start(struct rt *rt, const struct process_spec *spec,
-              void (*on_exit)(void *arg, struct process *p, const struct process_exit *exit), void *arg, struct process **ret)
+              void (*on_exit)(void *arg, struct process *p, const struct process_exit *exit), void *arg,
+              struct process **ret)
 {
     struct rt_real *r = rt_real_of(rt);
     ASSERT(spec->fd_count <= PROCESS_FD_MAX);
@@ -273,8 +274,8 @@ process_free(struct process *p)
 void
 real_processes_done(struct rt_real *real)
 {
-    for (struct list *link = list_take_first(&real->processes); link != NULL; link = list_take_first(&real->processes)) {
-        struct process *p = CONTAINER_OF(link, struct process, link);
+    while (!list_is_empty(&real->processes)) {
+        struct process *p = CONTAINER_OF(list_take_first(&real->processes), struct process, link);
         if (p->is_forgotten)
             free(p);
         else

@@ -2,8 +2,9 @@
  * process.h - children of the parent: started from an executable that is already open, watched until they end.
  *
  * Real body only. An executable is opened once, when the parent starts, and run by descriptor: installing a new version
- * beneath a running parent never mixes the two. The child gets exactly the descriptors listed, an environment as listed, default
- * signal handlers and an empty signal mask. What it may do, and as whom, is its own sandbox's business (sandbox.h).
+ * beneath a running parent never mixes the two. The child gets exactly the descriptors listed, an environment as
+ * listed, default signal handlers and an empty signal mask. What it may do, and as whom, is its own sandbox's business
+ * (sandbox.h).
  */
 #ifndef GODWIT_RT_PROCESS_H
 #define GODWIT_RT_PROCESS_H
@@ -26,7 +27,7 @@ struct process_spec {
     const char *const *envp;  /* NULL-terminated */
     const struct process_fd *fds;
     size_t fd_count;
-    int death_signal;         /* sent to the child when this process dies, 0: none. Cleared by setuid: sandbox.h renews it */
+    int death_signal;         /* sent to the child when this process dies, 0: none. sandbox.h renews it after setuid */
 };
 
 struct process_exit {
@@ -39,14 +40,14 @@ struct process_exit {
 NODISCARD enum err executable_open(const char *path, int *ret_fd);
 
 /*
- * Start a child. Blocks for the fork and the exec (about a millisecond), never suspends. When the child ends `on_exit` is
- * called on the loop, once, outside of any fiber: it may spawn, unpark and start anew, not suspend. `on_exit` may be
+ * Start a child. Blocks for the fork and the exec (about a millisecond), never suspends. When the child ends `on_exit`
+ * is called on the loop, once, outside of any fiber: it may spawn, unpark and start anew, not suspend. `on_exit` may be
  * NULL: then process_wait() is used. ERR_LIMIT: no process or memory; ERR_DENIED, ERR_NOT_FOUND, ERR_IO: exec refused.
  * *ret is owned by the caller: process_free().
  */
 NODISCARD enum err process_start(struct rt *rt, const struct process_spec *spec,
-                                 void (*on_exit)(void *arg, struct process *p, const struct process_exit *exit), void *arg,
-                                 struct process **ret);
+                                 void (*on_exit)(void *arg, struct process *p, const struct process_exit *exit),
+                                 void *arg, struct process **ret);
 
 /* Suspend until the child has ended. One waiter at a time; returns at once when it has ended already. */
 NODISCARD enum err process_wait(struct fiber *f, struct deadline by, struct process *p, struct process_exit *ret);
@@ -57,7 +58,9 @@ void process_signal(struct process *p, int signal_number);
 int32_t process_pid(const struct process *p);
 bool process_has_ended(const struct process *p);
 
-/* Forget the child, also from `on_exit`. One that still runs goes on, unwatched, but is still reaped. NULL is accepted. */
+/*
+ * Forget the child, also from `on_exit`. One that still runs goes on, unwatched, but is still reaped. NULL is accepted.
+ */
 void process_free(struct process *p);
 
 #endif

@@ -2,8 +2,8 @@
  * real_packet.c - packets with descriptors over SOCK_SEQPACKET.
  *
  * A reader first takes what is there, then waits: a busy channel hands over many packets a turn of the loop. The kernel
- * refuses nothing that is larger than we allow, so size and number of descriptors are checked here and what does not fit is
- * closed, not leaked.
+ * refuses nothing that is larger than we allow, so size and number of descriptors are checked here and what does not
+ * fit is closed, not leaked.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -143,8 +143,8 @@ packet_take(struct real_packet *p, void *dst, size_t *ret_len, int fds[PACKET_FD
 }
 
 enum err
-real_packet_recv(struct fiber *f, struct deadline by, struct packet_socket *packet, void *dst, size_t cap, size_t *ret_len,
-                 int fds[PACKET_FDS_MAX], size_t *ret_fd_count)
+real_packet_recv(struct fiber *f, struct deadline by, struct packet_socket *packet, void *dst, size_t cap,
+                 size_t *ret_len, int fds[PACKET_FDS_MAX], size_t *ret_fd_count)
 {
     struct real_packet *p = packet_of(packet);
     (void)cap;

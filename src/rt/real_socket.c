@@ -1,8 +1,9 @@
 /*
  * real_socket.c - one descriptor under the eyes of the loop.
  *
- * Watching is level-triggered and changing what is watched costs system calls, so a descriptor stays armed for reading as
- * long as its reader, or a buffer, takes what comes; it is disarmed when nobody does. Armed for writing only during a wait.
+ * Watching is level-triggered and changing what is watched costs system calls, so a descriptor stays armed for reading
+ * as long as its reader, or a buffer, takes what comes; it is disarmed when nobody does. Armed for writing only during
+ * a wait.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -16,8 +17,8 @@ socket_event(uv_poll_t *poll, int status, int events)
     struct real_socket *s = CONTAINER_OF(poll, struct real_socket, poll);
     if (status < 0) {
         /*
-         * An error is pending and libuv has stopped watching: let whoever waits find it with a call of its own. Whoever calls
-         * first takes it away, so a connect that waits to be writable is not robbed by reading ahead.
+         * An error is pending and libuv has stopped watching: let whoever waits find it with a call of its own. Whoever
+         * calls first takes it away, so a connect that waits to be writable is not robbed by reading ahead.
          */
         s->armed = 0;
         events = s->writer != NULL && s->reader == NULL ? UV_WRITABLE : UV_READABLE | UV_WRITABLE;

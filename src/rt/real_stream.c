@@ -1,9 +1,9 @@
 /*
  * real_stream.c - streams and listeners over sockets.
  *
- * Reading: while a fiber waits, what comes goes straight to where it wants it. While none does, up to STREAM_AHEAD_BYTES are
- * read ahead into a buffer that exists only as long as it holds something; when it is full the socket is disarmed and
- * the kernel makes the peer wait. Writing: at once, waiting only when the kernel takes no more.
+ * Reading: while a fiber waits, what comes goes straight to where it wants it. While none does, up to
+ * STREAM_AHEAD_BYTES are read ahead into a buffer that exists only as long as it holds something; when it is full the
+ * socket is disarmed and the kernel makes the peer wait. Writing: at once, waiting only when the kernel takes no more.
  * Closing in order: a socket closed with unread bytes in it sends a reset that can destroy the reply before it, so the
  * sending side is shut down and the rest read and dropped for a while (lingering), as an HTTP server does.
  */
@@ -52,7 +52,7 @@ stream_of(struct stream *s)
     return CONTAINER_OF(s, struct real_stream, stream);
 }
 
-/* --- addresses ----------------------------------------------------------------------------------------------------- */
+/* --- addresses ---------------------------------------------------------------------------------------------------- */
 
 union address_any {
     struct sockaddr any;
@@ -111,7 +111,7 @@ peer_credentials(int fd, struct stream_address *to)
     to->pid = credentials.pid;
 }
 
-/* --- making streams ------------------------------------------------------------------------------------------------ */
+/* --- making streams ----------------------------------------------------------------------------------------------- */
 
 static void stream_readable(struct real_socket *socket);
 
@@ -175,7 +175,7 @@ real_stream_open_fd(struct rt *rt, int fd, struct stream **ret)
     return ERR_OK;
 }
 
-/* --- listening ----------------------------------------------------------------------------------------------------- */
+/* --- listening ---------------------------------------------------------------------------------------------------- */
 
 static void
 listener_readable(struct real_socket *socket)
@@ -257,10 +257,11 @@ real_accept(struct fiber *f, struct deadline by, struct listener *listener, stru
     }
 }
 
-/* --- connecting ---------------------------------------------------------------------------------------------------- */
+/* --- connecting --------------------------------------------------------------------------------------------------- */
 
 static enum err
-connect_finish(struct fiber *f, struct deadline by, struct real_stream *s, const union address_any *to, socklen_t to_len)
+connect_finish(struct fiber *f, struct deadline by, struct real_stream *s, const union address_any *to,
+               socklen_t to_len)
 {
     int error = connect(s->socket.fd, &to->any, to_len) == 0 ? 0 : errno;
     if (error == EINPROGRESS) {
@@ -273,7 +274,8 @@ connect_finish(struct fiber *f, struct deadline by, struct real_stream *s, const
 }
 
 static enum err
-connect_any(struct fiber *f, struct deadline by, int fd, const union address_any *to, socklen_t to_len, struct stream **ret)
+connect_any(struct fiber *f, struct deadline by, int fd, const union address_any *to, socklen_t to_len,
+            struct stream **ret)
 {
     struct real_stream *s;
     TRY(stream_make(f->rt, fd, to, &s));
@@ -329,7 +331,7 @@ real_connect_unix(struct fiber *f, struct deadline by, const char *path, struct 
     return connect_any(f, by, fd, &target, sizeof(target.local), ret);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 /* recv(2): ERR_OK with 1 to cap bytes, ERR_AGAIN, or ERR_CLOSED, after which the stream has ended. */
 static enum err
@@ -423,7 +425,7 @@ real_stream_read(struct fiber *f, struct deadline by, struct stream *stream, voi
     return ERR_OK;
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 static enum err
 write_step(struct fiber *f, struct deadline by, struct real_stream *s, struct span *data)
@@ -470,7 +472,7 @@ real_stream_post(struct stream *stream, struct span data)
         s->is_write_broken = true;
 }
 
-/* --- closing ------------------------------------------------------------------------------------------------------- */
+/* --- closing ------------------------------------------------------------------------------------------------------ */
 
 static void
 linger_end(struct real_stream *s)

@@ -30,19 +30,26 @@ int64_t rt_wall_us(struct rt *rt);
 /* The deadline `ns` nanoseconds (>= 0) from now. */
 struct deadline deadline_in(struct rt *rt, int64_t ns);
 
-/* Fill dst with unpredictable bytes: getrandom(2) in the real body, the seed's stream in the simulated one. Never fails. */
+/*
+ * Fill dst with unpredictable bytes: getrandom(2) in the real body, the seed's stream in the simulated one. Never
+ * fails.
+ */
 void rt_random(struct rt *rt, void *dst, size_t len);
 
 /* A random number below `bound` (> 0), for jitter and choices. */
 uint64_t rt_random_below(struct rt *rt, uint64_t bound);
 
-/* Write one line (no line end in it) to this process's log sink. Never suspends, may drop under pressure and then counts. */
+/*
+ * Write one line (no line end in it) to this process's log sink. Never suspends, may drop under pressure and then
+ * counts.
+ */
 void rt_log_line(struct rt *rt, struct span line);
 
 /*
  * Run `job(arg)` in the thread pool and suspend until it has returned. The job may block and use the disk (rt_disk(),
- * disk.h), touches nothing of the loop, and what it uses must stay alive until then: this wait ignores cancellation
- * and has no deadline. In the simulated body the job takes virtual time. ERR_LIMIT when it cannot be queued: the job did not run.
+ * disk.h), touches nothing of the loop, and what it uses must stay alive until then: this wait ignores cancellation and
+ * has no deadline. In the simulated body the job takes virtual time. ERR_LIMIT when it cannot be queued: the job did
+ * not run.
  */
 NODISCARD enum err rt_pool_run(struct fiber *f, void (*job)(void *arg), void *arg);
 
@@ -50,8 +57,8 @@ NODISCARD enum err rt_pool_run(struct fiber *f, void (*job)(void *arg), void *ar
 struct disk *rt_disk(struct rt *rt);
 
 /*
- * Descriptors that travel between processes (packet.h, disk_memory_fd(), disk_file_reopen_read()) are numbers of the body:
- * of the kernel, or of the simulated world. So they are closed and duplicated here and never with close(2).
+ * Descriptors that travel between processes (packet.h, disk_memory_fd(), disk_file_reopen_read()) are numbers of the
+ * body: of the kernel, or of the simulated world. So they are closed and duplicated here and never with close(2).
  * rt_fd_close(-1) is harmless; rt_fd_dup() returns -1 when no descriptor is left.
  */
 void rt_fd_close(struct rt *rt, int fd);

@@ -2,9 +2,9 @@
  * rt_body.h - private to src/rt: what the shared fiber scheduler and a body ask of each other.
  *
  * A body (rt_real.c, rt_sim.c) embeds `struct rt` as its first member, and `struct stream`, `struct listener` and
- * `struct packet_socket` as the first members of its own objects. Shared are: fibers, stacks, the ready list, the timer heap,
- * cancellation, groups, cond, semaphore, stop, the turn rule. The body's are: clocks, chance, the log sink, threads and bytes;
- * the scheduler reaches them through `struct rt_body_ops`. The body drives the scheduler:
+ * `struct packet_socket` as the first members of its own objects. Shared are: fibers, stacks, the ready list, the timer
+ * heap, cancellation, groups, cond, semaphore, stop, the turn rule. The body's are: clocks, chance, the log sink,
+ * threads and bytes; the scheduler reaches them through `struct rt_body_ops`. The body drives the scheduler:
  *
  *     for (;;) {
  *         rt->now_ns = ...;                        time only moves here, never back
@@ -13,10 +13,10 @@
  *         ... wait for an event or rt_core_next_deadline_ns(rt); deliver events with fiber_unpark() ...
  *     }
  *
- * Invariants: a fiber runs only inside rt_core_step(); callbacks of the body run on the loop's own stack and never suspend.
- * An operation of the body that suspends does so by fiber_park() alone. Each stream has at most one parked reader and one
- * parked writer. A parked fiber that a time-out or a cancellation made ready is no longer fiber_is_parked(): bytes must not
- * be delivered to it any more, they stay for the next call.
+ * Invariants: a fiber runs only inside rt_core_step(); callbacks of the body run on the loop's own stack and never
+ * suspend. An operation of the body that suspends does so by fiber_park() alone. Each stream has at most one parked
+ * reader and one parked writer. A parked fiber that a time-out or a cancellation made ready is no longer
+ * fiber_is_parked(): bytes must not be delivered to it any more, they stay for the next call.
  */
 #ifndef GODWIT_RT_RT_BODY_H
 #define GODWIT_RT_RT_BODY_H
@@ -35,7 +35,7 @@
 
 enum fiber_state {
     FIBER_READY,         /* on rt->ready: new, yielded or unparked */
-    FIBER_READY_WITHOUT, /* on rt->ready, made so by its deadline or by cancellation: a late fiber_unpark() is ignored */
+    FIBER_READY_WITHOUT, /* on rt->ready by its deadline or by cancellation: a late fiber_unpark() is ignored */
     FIBER_RUNNING,
     FIBER_PARKED, /* on rt->parked or rt->idle */
     FIBER_ENDED,
@@ -45,7 +45,7 @@ enum fiber_state {
 struct fiber {
     void *sp; /* saved stack pointer while not running */
     struct rt *rt;
-    struct list link;       /* in rt->ready, rt->parked or rt->idle: every fiber but the running one is in one of them */
+    struct list link;       /* in rt->ready, rt->parked or rt->idle, unless it runs */
     struct list group_link; /* in group->children */
     struct fiber_group *group;   /* the group it is a child of, or NULL */
     struct fiber_group *joining; /* the group it waits for, or NULL */
@@ -107,8 +107,8 @@ struct rt_body_ops {
     /* Packets, likewise. */
     enum err (*packet_open)(struct rt *rt, int fd, struct packet_socket **ret);
     void (*packet_close)(struct packet_socket *p);
-    enum err (*packet_send)(struct fiber *f, struct deadline by, struct packet_socket *p, struct span data, const int *fds,
-                            size_t fd_count);
+    enum err (*packet_send)(struct fiber *f, struct deadline by, struct packet_socket *p, struct span data,
+                            const int *fds, size_t fd_count);
     enum err (*packet_recv)(struct fiber *f, struct deadline by, struct packet_socket *p, void *dst, size_t cap,
                             size_t *ret_len, int fds[PACKET_FDS_MAX], size_t *ret_fd_count);
 };
@@ -162,8 +162,8 @@ struct packet_socket {
 NODISCARD enum err rt_core_init(struct rt *rt, const struct rt_body_ops *ops, struct disk *disk);
 
 /*
- * End it and give back all memory. Fibers still alive are dropped as kill -9 would: their stacks are unmapped and nothing
- * of them runs, so what they own on the heap is the caller's loss.
+ * End it and give back all memory. Fibers still alive are dropped as kill -9 would: their stacks are unmapped and
+ * nothing of them runs, so what they own on the heap is the caller's loss.
  */
 void rt_core_done(struct rt *rt);
 
@@ -186,8 +186,9 @@ void rt_core_cancel_all(struct rt *rt);
 int64_t rt_core_trim(struct rt *rt, int64_t age_ns, size_t count);
 
 /*
- * The turn rule, for the callers of the body's operations: each call is charged what it moved, at least TURN_CALL_BYTES, so that
- * 64 KiB or 64 small calls without a suspend lead to a yield. ERR_CANCELED for a cancelled fiber, whatever is ready.
+ * The turn rule, for the callers of the body's operations: each call is charged what it moved, at least
+ * TURN_CALL_BYTES, so that 64 KiB or 64 small calls without a suspend lead to a yield. ERR_CANCELED for a cancelled
+ * fiber, whatever is ready.
  */
 enum { TURN_CALL_BYTES = STREAM_TURN_BYTES / 64 };
 

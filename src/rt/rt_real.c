@@ -2,8 +2,8 @@
  * rt_real.c - the loop of one process of Linux.
  *
  * A turn: read the clock, wake whom a deadline has passed, run ready fibers until none is left (or TURN_STEPS_MAX have
- * run), write the log, wait for events. Nothing here blocks but that wait. libuv offers the wait, the signals, the thread
- * pool and its wake-up; descriptors are ours (real_socket.c).
+ * run), write the log, wait for events. Nothing here blocks but that wait. libuv offers the wait, the signals, the
+ * thread pool and its wake-up; descriptors are ours (real_socket.c).
  */
 #include "rt/rt_real.h"
 
@@ -77,7 +77,7 @@ real_random(struct rt *rt, void *dst, size_t len)
     memset(r->random + r->random_left, 0, len);
 }
 
-/* --- the log sink -------------------------------------------------------------------------------------------------- */
+/* --- the log sink ------------------------------------------------------------------------------------------------- */
 
 /* The length of the leading whole lines that fit a slice; one longer line counts as it is. */
 static size_t
@@ -136,7 +136,7 @@ rt_real_log_dropped(const struct rt *rt)
     return CONTAINER_OF(rt, const struct rt_real, rt)->log_dropped;
 }
 
-/* --- threads ------------------------------------------------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------------------------------------------------ */
 
 /* On the stack of the fiber that waits for it, deaf to everything else. */
 struct pool_job {
@@ -206,13 +206,13 @@ static const struct rt_body_ops real_ops = {
     .packet_recv = real_packet_recv,
 };
 
-/* --- the loop ------------------------------------------------------------------------------------------------------ */
+/* --- the loop ----------------------------------------------------------------------------------------------------- */
 
 static void
 timer_fired(uv_timer_t *timer)
 {
     CONTAINER_OF(timer, struct rt_real, timer)->timer_at_ns = INT64_MAX;
-    uv_stop(timer->loop); /* uv_run(UV_RUN_ONCE) fires a timer that is due before it waits: do not wait for another event then */
+    uv_stop(timer->loop); /* one that is due fires before the wait: uv_run() must not wait for another event then */
 }
 
 static void
@@ -228,7 +228,10 @@ stop_signaled(uv_signal_t *handle, int signal_number)
     rt_stop(handle->data);
 }
 
-/* Have the loop wake at `at_ns`. An earlier alarm that is already set stays: it wakes once for nothing, which is cheaper. */
+/*
+ * Have the loop wake at `at_ns`. An earlier alarm that is already set stays: it wakes once for nothing, which is
+ * cheaper.
+ */
 static void
 alarm_set(struct rt_real *r, int64_t at_ns)
 {
@@ -285,7 +288,6 @@ first_fiber_run(struct fiber *f, void *arg)
     struct first_fiber *first = arg;
     first->fn(f, first->arg);
     rt_real_of(f->rt)->is_ending = true;
-    uv_stop(&rt_real_of(fiber_rt(f))->loop); /* do not wait: nothing else may be left to wake the loop */
 }
 
 enum err
@@ -306,7 +308,7 @@ rt_real_run(struct rt *rt, fiber_fn *fn, void *arg)
     return ERR_OK;
 }
 
-/* --- making and ending it ------------------------------------------------------------------------------------------ */
+/* --- making and ending it ----------------------------------------------------------------------------------------- */
 
 static enum err
 loop_open(struct rt_real *r)

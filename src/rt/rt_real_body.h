@@ -71,7 +71,8 @@ struct real_socket {
 
 /* Watch `fd` (owned from now on, closed on failure). Not armed yet. `on_closed` is not called on failure. */
 NODISCARD enum err real_socket_open(struct rt_real *real, struct real_socket *s, int fd,
-                                    void (*on_readable)(struct real_socket *s), void (*on_closed)(struct real_socket *s));
+                                    void (*on_readable)(struct real_socket *s),
+                                    void (*on_closed)(struct real_socket *s));
 
 /* Close the descriptor now; `on_closed` follows from the loop. */
 void real_socket_close(struct real_socket *s);
@@ -106,16 +107,18 @@ enum err real_stream_write(struct fiber *f, struct deadline by, struct stream *s
 void real_stream_post(struct stream *s, struct span data);
 void real_stream_close(struct stream *s, bool reset);
 
-/* End the lingering connections whose time is over at `now_ns`. Returns when to call again, INT64_MAX for not at all. */
+/*
+ * End the lingering connections whose time is over at `now_ns`. Returns when to call again, INT64_MAX for not at all.
+ */
 int64_t real_linger_expire(struct rt_real *real, int64_t now_ns);
 
 /* real_packet.c */
 enum err real_packet_open(struct rt *rt, int fd, struct packet_socket **ret);
 void real_packet_close(struct packet_socket *p);
-enum err real_packet_send(struct fiber *f, struct deadline by, struct packet_socket *p, struct span data, const int *fds,
-                          size_t fd_count);
-enum err real_packet_recv(struct fiber *f, struct deadline by, struct packet_socket *p, void *dst, size_t cap, size_t *ret_len,
-                          int fds[PACKET_FDS_MAX], size_t *ret_fd_count);
+enum err real_packet_send(struct fiber *f, struct deadline by, struct packet_socket *p, struct span data,
+                          const int *fds, size_t fd_count);
+enum err real_packet_recv(struct fiber *f, struct deadline by, struct packet_socket *p, void *dst, size_t cap,
+                          size_t *ret_len, int fds[PACKET_FDS_MAX], size_t *ret_fd_count);
 
 /* process.c: forget all children and stop watching, before the loop is closed. */
 void real_processes_done(struct rt_real *real);

@@ -3,8 +3,8 @@
  *
  * One table (sandbox.c) has a row a role: system calls, use of the network, what its root directory is. sandbox_enter()
  * is called by role_main() before the first thread and the first foreign byte. As root it changes uid and root
- * directory; as an ordinary user it cannot, and the filters remain. What the kernel or a container refuses is said in the
- * report, which goes to the parent, the log and `godwit status`; it is not an error.
+ * directory; as an ordinary user it cannot, and the filters remain. What the kernel or a container refuses is said in
+ * the report, which goes to the parent, the log and `godwit status`; it is not an error.
  *
  * Refused are, with EPERM: socket, connect, execve, ptrace and whatever else the row does not list, so that a library
  * that tries gets an error and not a crash; with ENOSYS what the C library asks for and can do without (clone3). Calls
@@ -42,10 +42,11 @@ struct sandbox_report {
 };
 
 /*
- * Shut the door: root and current directory, ids, no_new_privs, Landlock, seccomp, in this order. Needs a single-threaded process.
- * The current directory is root_fd afterwards (when given), so that names relative to it work alike as root and as an
- * ordinary user. ERR_NOT_FOUND: no row of that name. ERR_DENIED: ids, root or current directory could not be changed though
- * asked for: the process must not go on. Seccomp or Landlock refused: ERR_OK, see the report.
+ * Shut the door: root and current directory, ids, no_new_privs, Landlock, seccomp, in this order. Needs a
+ * single-threaded process. The current directory is root_fd afterwards (when given), so that names relative to it work
+ * alike as root and as an ordinary user. ERR_NOT_FOUND: no row of that name. ERR_DENIED: ids, root or current directory
+ * could not be changed though asked for: the process must not go on. Seccomp or Landlock refused: ERR_OK, see the
+ * report.
  */
 NODISCARD enum err sandbox_enter(const struct sandbox_spec *spec, struct sandbox_report *ret);
 
@@ -64,7 +65,9 @@ enum sandbox_refusal {
 /* Try each of these from inside and return the bits of what was refused. Changes nothing where it is allowed. */
 unsigned sandbox_self_test(void);
 
-/* The bits that must be there for a role: by seccomp, and for PASSWD by seccomp, Landlock or another root. 0: no row. */
+/*
+ * The bits that must be there for a role: by seccomp, and for PASSWD by seccomp, Landlock or another root. 0: no row.
+ */
 unsigned sandbox_expected_refusals(struct span role, bool connects);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * stack.h - private to src/rt: the stacks of fibers, pooled.
  *
- * A stack is STACK_BYTES with a guard of the same size below it: distribution libraries have frames that jump over a page. Some
- * free stacks stay warm, the others keep their addresses and give their memory back. With -Dcensus=true every stack is
- * filled with a pattern before use and measured afterwards, and the deepest use of each spawn site can be reported.
+ * A stack is STACK_BYTES with a guard of the same size below it: distribution libraries have frames that jump over a
+ * page. Some free stacks stay warm, the others keep their addresses and give their memory back. With -Dcensus=true
+ * every stack is filled with a pattern before use and measured afterwards, and the deepest use of each spawn site can
+ * be reported.
  */
 #ifndef GODWIT_RT_STACK_H
 #define GODWIT_RT_STACK_H

@@ -29,8 +29,8 @@ stream_accept(struct fiber *f, struct deadline by, struct listener *l, struct st
 }
 
 enum err
-stream_connect(struct fiber *f, struct deadline by, const struct stream_address *to, const struct stream_address *source,
-               struct stream **ret)
+stream_connect(struct fiber *f, struct deadline by, const struct stream_address *to,
+               const struct stream_address *source, struct stream **ret)
 {
     TRY(turn_begin(f));
     return f->rt->ops->connect(f, by, to, source, ret);

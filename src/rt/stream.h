@@ -53,7 +53,8 @@ const struct stream_address *stream_local(const struct stream *s);
  * Read at least 1 and at most `cap` bytes into dst. ERR_CLOSED when the peer ended, in order or not. Bytes already here
  * are returned without a suspend (but for the turn rule).
  */
-NODISCARD enum err stream_read(struct fiber *f, struct deadline by, struct stream *s, void *dst, size_t cap, size_t *ret_n);
+NODISCARD enum err stream_read(struct fiber *f, struct deadline by, struct stream *s, void *dst, size_t cap,
+                               size_t *ret_n);
 
 /* Write all of `data`, which must stay as it is until the call returns. ERR_CLOSED when the peer is gone. */
 NODISCARD enum err stream_write(struct fiber *f, struct deadline by, struct stream *s, struct span data);

@@ -1,9 +1,9 @@
 /*
  * timer.h - private to src/rt: the deadlines of parked fibers, a binary heap in one array.
  *
- * A fiber has at most one deadline and knows its place, so that removal costs O(log n) like insertion; a deadline far away, the usual
- * one, goes in and out near the end of the array and costs next to nothing. Room is reserved when a fiber is
- * spawned, so that suspending cannot fail.
+ * A fiber has at most one deadline and knows its place, so that removal costs O(log n) like insertion; a deadline far
+ * away, the usual one, goes in and out near the end of the array and costs next to nothing. Room is reserved when a
+ * fiber is spawned, so that suspending cannot fail.
  */
 #ifndef GODWIT_RT_TIMER_H
 #define GODWIT_RT_TIMER_H

@@ -53,8 +53,10 @@ children_get_what_is_listed_and_nothing_else(struct fiber *f, void *arg)
     assert_int_equal(dup2(in[0], 20), 20);
     assert_int_equal(dup2(out[1], 21), 21);
     struct process_fd fds[] = {{out[1], 1}, {20, 21}, {21, 20}, {2, 2}};
-    const char *argv[] = {"sh", "-c", "cat /proc/self/fd/21; echo $ONLY $HOME >/proc/self/fd/20; ls /proc/$$/fd; trap", NULL};
-    struct process_spec spec = {.executable_fd = sh, .argv = argv, .envp = environment, .fds = fds, .fd_count = ARRAY_LEN(fds)};
+    const char *script = "cat /proc/self/fd/21; echo $ONLY $HOME >/proc/self/fd/20; ls /proc/$$/fd; trap";
+    const char *argv[] = {"sh", "-c", script, NULL};
+    struct process_spec spec = {
+        .executable_fd = sh, .argv = argv, .envp = environment, .fds = fds, .fd_count = ARRAY_LEN(fds)};
     struct process *p;
     OK(process_start(fiber_rt(f), &spec, NULL, NULL, &p));
     close(out[1]);

@@ -78,7 +78,8 @@ packets_keep_their_boundaries(struct fiber *f, void *arg)
     assert_int_equal(len, 3);
     OK(packet_recv(f, PATIENCE(f), b, got, sizeof(got), &len, fds, &count));
     assert_memory_equal(got, "two", 3);
-    assert_int_equal(packet_recv(f, deadline_in(fiber_rt(f), NS_PER_MS), b, got, sizeof(got), &len, fds, &count), ERR_TIMEOUT);
+    struct deadline soon = deadline_in(fiber_rt(f), NS_PER_MS);
+    assert_int_equal(packet_recv(f, soon, b, got, sizeof(got), &len, fds, &count), ERR_TIMEOUT);
     packet_socket_close(a.packets);
     assert_int_equal(packet_recv(f, PATIENCE(f), b, got, sizeof(got), &len, fds, &count), ERR_CLOSED);
     assert_int_equal(packet_send(f, PATIENCE(f), b, SPAN("x"), NULL, 0), ERR_CLOSED); /* and no SIGPIPE */
@@ -182,7 +183,7 @@ a_hostile_peer_is_caught(struct fiber *f, void *arg)
     assert_int_equal(open_descriptors(), before); /* nothing leaked */
 }
 
-/* --- flow control -------------------------------------------------------------------------------------------------- */
+/* --- flow control ------------------------------------------------------------------------------------------------- */
 
 struct flow {
     struct packet_socket *from, *to;

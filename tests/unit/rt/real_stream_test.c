@@ -21,7 +21,7 @@
 #include "rt/rt_real_body.h"
 #include "rt/stream.h"
 
-/* --- helpers ------------------------------------------------------------------------------------------------------- */
+/* --- helpers ------------------------------------------------------------------------------------------------------ */
 
 /* One end as a stream, the other as a plain blocking socket of the test. */
 struct half {
@@ -65,7 +65,7 @@ listen_on(int family, struct stream_address *ret)
     return fd;
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 static void
 read_what_comes(struct fiber *f, void *arg)
@@ -117,7 +117,8 @@ read_after_a_pause(struct fiber *f, void *arg)
     fcntl(h.peer, F_SETFL, O_NONBLOCK);
     char got[64];
     size_t n;
-    assert_int_equal(stream_read(f, deadline_in(fiber_rt(f), NS_PER_MS), h.stream, got, 1, &n), ERR_TIMEOUT); /* armed */
+    struct deadline soon = deadline_in(fiber_rt(f), NS_PER_MS);
+    assert_int_equal(stream_read(f, soon, h.stream, got, 1, &n), ERR_TIMEOUT); /* armed from now on */
     uint8_t *sent = malloc(TOTAL), *received = malloc(TOTAL);
     assert_true(sent != NULL && received != NULL);
     for (size_t i = 0; i < TOTAL; i++)
@@ -173,7 +174,7 @@ cancel_a_reader(struct fiber *f, void *arg)
     stream_close(c.h.stream);
 }
 
-/* --- the turn rule ------------------------------------------------------------------------------------------------- */
+/* --- the turn rule ------------------------------------------------------------------------------------------------ */
 
 struct turns {
     int other_ran;
@@ -219,7 +220,7 @@ share_the_loop(struct fiber *f, void *arg)
     stream_close(h.stream);
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 struct transfer {
     struct stream *from, *to;
@@ -300,7 +301,7 @@ write_to_one_that_is_gone(struct fiber *f, void *arg)
     stream_close(h.stream);
 }
 
-/* --- closing ------------------------------------------------------------------------------------------------------- */
+/* --- closing ------------------------------------------------------------------------------------------------------ */
 
 /* A reply written before the close arrives although the peer goes on sending what nobody reads. */
 static void
@@ -358,7 +359,7 @@ abort_resets(struct fiber *f, void *arg)
     listener_close(NULL);
 }
 
-/* --- listening and connecting -------------------------------------------------------------------------------------- */
+/* --- listening and connecting ------------------------------------------------------------------------------------- */
 
 static void
 accept_and_look_at_addresses(struct fiber *f, void *arg)
@@ -430,6 +431,12 @@ connect_to_a_unix_socket(struct fiber *f, void *arg)
     assert_int_equal(stream_connect_unix(f, PATIENCE(f), too_long, &client), ERR_LIMIT);
 }
 
+static int64_t
+cpu_us(const struct rusage *u)
+{
+    return (u->ru_utime.tv_sec + u->ru_stime.tv_sec) * 1000000 + u->ru_utime.tv_usec + u->ru_stime.tv_usec;
+}
+
 static void
 accept_without_descriptors(struct fiber *f, void *arg)
 {
@@ -447,10 +454,10 @@ accept_without_descriptors(struct fiber *f, void *arg)
     assert_int_equal(stream_accept(f, PATIENCE(f), l, &server), ERR_LIMIT);
     struct rusage start, end;
     getrusage(RUSAGE_SELF, &start);
-    OK(fiber_sleep(f, deadline_in(fiber_rt(f), 100 * NS_PER_MS))); /* the connection stays pending; the loop must not spin */
+    /* The connection stays pending; the loop must not spin. */
+    OK(fiber_sleep(f, deadline_in(fiber_rt(f), 100 * NS_PER_MS)));
     getrusage(RUSAGE_SELF, &end);
-    int64_t busy_us = (end.ru_utime.tv_sec - start.ru_utime.tv_sec) * 1000000 + end.ru_utime.tv_usec - start.ru_utime.tv_usec +
-                      (end.ru_stime.tv_sec - start.ru_stime.tv_sec) * 1000000 + end.ru_stime.tv_usec - start.ru_stime.tv_usec;
+    int64_t busy_us = cpu_us(&end) - cpu_us(&start);
     assert_true(busy_us < 50000);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     OK(stream_accept(f, PATIENCE(f), l, &server));

@@ -15,7 +15,7 @@
 
 #include "real_rt.h"
 
-/* --- time ---------------------------------------------------------------------------------------------------------- */
+/* --- time --------------------------------------------------------------------------------------------------------- */
 
 static int64_t
 monotonic_ns(void)
@@ -49,7 +49,7 @@ sleep_a_little(struct fiber *f, void *arg)
     assert_memory_not_equal(a, b, 32);
 }
 
-/* --- the pool ------------------------------------------------------------------------------------------------------ */
+/* --- the pool ----------------------------------------------------------------------------------------------------- */
 
 struct job {
     pthread_t thread;
@@ -110,7 +110,7 @@ use_the_pool(struct fiber *f, void *arg)
     assert_int_equal(deaf.after, ERR_CANCELED);
 }
 
-/* --- stopping and ending ------------------------------------------------------------------------------------------- */
+/* --- stopping and ending ------------------------------------------------------------------------------------------ */
 
 static void
 stop_by_signal(struct fiber *f, void *arg)
@@ -186,7 +186,7 @@ the_limit_of_fibers_is_an_option(void **state)
     rt_real_free(rt);
 }
 
-/* --- the log ------------------------------------------------------------------------------------------------------- */
+/* --- the log ------------------------------------------------------------------------------------------------------ */
 
 static void
 log_lines(struct fiber *f, void *arg)
@@ -223,8 +223,8 @@ lines_reach_the_sink_whole(void **state)
     close(ends[1]);
     static char got[65536];
     size_t n = read_everything(ends[0], got, sizeof(got));
-    assert_int_equal(n, 500 * 57);
-    for (size_t at = 0; at < n; at += 57)
+    assert_true(n >= 500 * 57); /* a census build says more at the end */
+    for (size_t at = 0; at < 500 * 57; at += 57)
         assert_memory_equal(got + at, "event=test text=0123456789012345678901234567890123456789\n", 57);
     close(ends[0]);
 }

@@ -92,7 +92,7 @@ is_root(void)
     return geteuid() == 0;
 }
 
-/* --- what is refused ----------------------------------------------------------------------------------------------- */
+/* --- what is refused ---------------------------------------------------------------------------------------------- */
 
 static int
 expect_refusals(const struct sandbox_report *report, const char *role, bool connects)
@@ -230,7 +230,7 @@ an_absurd_call_kills(void **state)
     assert_int_equal(WTERMSIG(status), SIGSYS);
 }
 
-/* --- ids and root -------------------------------------------------------------------------------------------------- */
+/* --- ids and root ------------------------------------------------------------------------------------------------- */
 
 static int
 inside_as_nobody(const struct sandbox_report *report, int root_fd)
@@ -240,7 +240,9 @@ inside_as_nobody(const struct sandbox_report *report, int root_fd)
         return 1;
     if (getuid() != NOBODY || geteuid() != NOBODY || getgid() != NOBODY)
         return 2;
-    if (stat("/", &root) != 0 || fstat(root_fd, &given) != 0 || root.st_ino != given.st_ino || root.st_dev != given.st_dev)
+    if (stat("/", &root) != 0 || fstat(root_fd, &given) != 0)
+        return 3;
+    if (root.st_ino != given.st_ino || root.st_dev != given.st_dev)
         return 3;
     int fd = open("made-below", O_CREAT | O_WRONLY | O_EXCL, 0600);
     return fd >= 0 && access("/made-below", F_OK) == 0 ? 0 : 4;
@@ -279,7 +281,7 @@ as_ordinary_user_landlock_keeps_it_in_its_directory(void **state)
     assert_int_equal(status, 0);
 }
 
-/* --- what must go on working --------------------------------------------------------------------------------------- */
+/* --- what must go on working -------------------------------------------------------------------------------------- */
 
 static void
 job_create_file(void *arg)
