@@ -99,6 +99,8 @@ on_recipient_expand(struct fiber *f, void *ctx, struct ipc_peer *from, const str
     };
     d->expansions++;
     struct resolution r = answer_make(d, f, &question, mem);
+    if (r.status != RECIPIENT_STATUS_OK)
+        r.target_count = 0;
     struct ipc_target *targets = arena_alloc(mem, r.target_count * sizeof(*targets));
     if (targets == NULL)
         r = (struct resolution){.status = RECIPIENT_STATUS_UNAVAILABLE};

@@ -49,7 +49,7 @@ directory_parent_open(struct directory_ask *ask, unsigned kind, struct span name
         case PARENT_OPEN_UNAVAILABLE:
         default: e = ERR_AGAIN; break;
         }
-        if (e == ERR_DENIED || e == ERR_AGAIN)
+        if ((e == ERR_DENIED && kind != PARENT_OPEN_USER) || e == ERR_AGAIN)
             refusal_tell(d, name, e, reply.text);
         if (e != ERR_OK)
             rt_fd_close(d->rt, reply.file);
@@ -534,7 +534,8 @@ directory_user_exists(void *ctx, struct span user)
     int fd = -1;
     enum err e = directory_parent_open(ask, PARENT_OPEN_USER, user, &fd);
     rt_fd_close(d->rt, fd);
-    if (e != ERR_OK && e != ERR_NOT_FOUND)
+    /* Refused is a user who receives no mail: root, or one below min-uid. */
+    if (e != ERR_OK && e != ERR_NOT_FOUND && e != ERR_DENIED)
         return LOOKUP_FAILED;
     user_remember(d, user, e == ERR_OK);
     return e == ERR_OK ? LOOKUP_YES : LOOKUP_NO;
