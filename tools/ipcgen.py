@@ -2,7 +2,8 @@
 """Generate ipc_messages.h and ipc_messages.c from messages.def and topology.def.
 
 usage: ipcgen.py MESSAGES TOPOLOGY HEADER SOURCE     write the two files
-       ipcgen.py MESSAGES TOPOLOGY --seeds FOLDER    write seeds for the decoders' fuzz target, one file a form
+       ipcgen.py MESSAGES TOPOLOGY --seeds FOLDER    write seeds for the fuzz targets: FOLDER/ipc_codec/ has one file a form,
+                                                     FOLDER/ipc_channel/ one a message, sender and receiver
 
 What the grammar of messages.def is stands at its head. Checked here, with file and line in every complaint: names are known
 and unique, bounds are sane, structs contain no cycle, waiting edges of topology.def (but operators') make no cycle, each call's caller may
@@ -524,18 +525,46 @@ def seed_bytes(form, structs, fill):
     return out
 
 
-def write_seeds(structs, records, messages, folder):
-    """The fuzz target reads: form number, descriptor count, encoding; or 255 and a packet."""
-    folder.mkdir(parents=True, exist_ok=True)
+def frame_bytes(kind, number, call_id, fds, body):
+    return len(body).to_bytes(4, "little") + number.to_bytes(2, "little") + bytes([kind, fds]) + call_id.to_bytes(4, "little") + body
+
+
+def write_codec_seeds(structs, records, messages, folder):
+    """The target reads: form number, descriptor count, encoding; or 255 and a packet."""
     forms = list(records.values()) + [f for m in messages for f in (m.request, m.reply) if f is not None]
     for number, form in enumerate(forms):
         for fill in (False, True):
             fds = len(form.fds) if fill else 0
             (folder / f"{form.name}-{'full' if fill else 'empty'}").write_bytes(
                 bytes([number, fds]) + seed_bytes(form, structs, fill))
-    body = seed_bytes(messages[0].request, structs, False)
-    frame = len(body).to_bytes(4, "little") + bytes([0, 0, 0, 0]) + bytes(4) + body
-    (folder / "packet").write_bytes(b"\xff" + frame * 3)
+    (folder / "packet").write_bytes(b"\xff" + frame_bytes(0, 0, 0, 0, seed_bytes(messages[0].request, structs, False)) * 3)
+
+
+def write_channel_seeds(structs, messages, folder):
+    """The target reads: role of the hub, role of its peer, then packets with their length and descriptors before them."""
+    order = ["edge", "queue", "local", "resolver", "directory", "control", "parent"]
+
+    def packet(frames, fds):
+        return len(frames).to_bytes(2, "big") + bytes([fds]) + frames
+
+    for number, m in enumerate(messages):
+        body, fds = seed_bytes(m.request, structs, True), len(m.request.fds)
+        frame = frame_bytes(1 if m.reply else 0, number, 5 if m.reply else 0, fds, body)
+        for s in m.senders:
+            for r in m.receivers:
+                if s in order and r in order:
+                    (folder / f"{m.name}-{s}-{r}").write_bytes(
+                        bytes([order.index(r), order.index(s)]) + packet(frame, fds) + packet(frame + frame, 2 * fds))
+        if m.name == "recipient_check":
+            reply = frame_bytes(2, number, 1024, 0, seed_bytes(m.reply, structs, True))
+            (folder / "reply").write_bytes(bytes([order.index("edge"), order.index("directory")]) + packet(reply, 0))
+
+
+def write_seeds(structs, records, messages, folder):
+    for name in ("ipc_codec", "ipc_channel"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    write_codec_seeds(structs, records, messages, folder / "ipc_codec")
+    write_channel_seeds(structs, messages, folder / "ipc_channel")
 
 
 def main(argv):
