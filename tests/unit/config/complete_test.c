@@ -62,6 +62,7 @@ test_demands(void **state)
          "3:22: '127.0.0.1:25' is taken by '127.0.0.1:25' at /etc/godwit/godwit.conf:2:22\n"},
         {"address within all", "hostname a.example;\nlistener a { address 0.0.0.0:25 127.0.0.1:25; }",
          "2:33: '127.0.0.1:25' is taken by '0.0.0.0:25' at /etc/godwit/godwit.conf:2:22\n"},
+        {"two addresses of one port", "hostname a.example;\nlistener a { address 127.0.0.1:25 127.0.0.2:25; }", ""},
         {"other port", "hostname a.example;\nlistener a { address 0.0.0.0:25 127.0.0.1:26; }", ""},
         {"all of IPv4 and all of IPv6", "hostname a.example;\nlistener a { address 0.0.0.0:25 [::]:25; }", ""},
         {"unix socket twice", "hostname a.example;\nlistener a { address unix:/s unix:/s; }",
@@ -96,10 +97,30 @@ test_demands(void **state)
         parsing_says(rows[i].name, rows[i].text, rows[i].wanted);
 }
 
+/* "Again" is what is read later, whatever the order of names or lines. */
+static void
+test_again_across_files(void **state)
+{
+    (void)state;
+    struct parsing p;
+    config_sources_init(&p.sources);
+    struct config_source first = {.name = SPAN("/a"), .text = SPAN("hostname h.example;\n\n\ndomain x.example { "
+        "}\ninclude b;")};
+    struct config_source second = {
+        .name = SPAN("/b"), .text = SPAN("domain X.example { }"), .include_line = 5, .include_column = 1};
+    assert_int_equal(config_sources_add(&p.sources, &first), ERR_OK);
+    assert_int_equal(config_sources_add(&p.sources, &second), ERR_OK);
+    parsing_read(&p);
+    CHECK_SPAN("second file", buf_span(&p.said),
+               SPAN("/b:1:8: domain 'x.example' stands here again; the first is at /a:4:8\n"));
+    parsing_done(&p);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_without_saying), cmocka_unit_test(test_domains_in_order), cmocka_unit_test(test_demands)};
+        cmocka_unit_test(test_without_saying), cmocka_unit_test(test_domains_in_order), cmocka_unit_test(test_demands),
+        cmocka_unit_test(test_again_across_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,7 @@ test_addresses_refused(void **state)
         {"localhost:25", "; names are not looked up here, write the address"},
         {"/run/x", "; a socket in the file system is unix:/PATH"},
         {"unix:", ""},
+        {"mail", ""},
         {"127.0.0.1:0", "; a port is a number from 1 to 65535"},
         {"127.0.0.1:65536", "; a port is a number from 1 to 65535"},
         {"127.0.0.1:", ""},
@@ -72,6 +73,9 @@ test_addresses_refused(void **state)
                  rows[i].written, rows[i].hint);
         parsing_says(rows[i].written, text, wanted);
     }
+    parsing_says("empty", "hostname a.example;\nlistener x { address ''; }",
+                 "2:22: 'address' wants an address and port such as 192.0.2.1:25, [2001:db8::1]:25 or unix:/path, not "
+                 "''\n");
     parsing_says("long path",
                  "hostname a.example;\nlistener x { address unix:/"
                  "01234567890123456789012345678901234567890123456789"

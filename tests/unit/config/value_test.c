@@ -79,6 +79,7 @@ test_refused(void **state)
          "d)\n"},
         {"limits { idle-timeout 5 minutes; }", "2:23: 'minutes' is not a unit; did you mean '5 min'? (units: ms, s, "
          "min, h, d)\n"},
+        {"delivery { schedule 5 6min; }", "2:21: 'schedule' needs a unit: write '5 s' (units: ms, s, min, h, d)\n"},
         {"limits { idle-timeout none; }", "2:23: 'idle-timeout' wants a time such as 5 min, not 'none'\n"},
         {"limits { recipients many; }", "2:21: 'recipients' wants a number, not 'many'\n"},
         {"limits { recipients 1,000; }", "2:21: 'recipients' wants a number, not '1,000'\n"},

@@ -21,6 +21,7 @@ test_parse(void **state)
         {"IPv6 network", SPAN("2001:db8::/32"), NETWORK_OK, "2001:db8::/32"},
         {"IPv6 address", SPAN("2001:db8::1"), NETWORK_OK, "2001:db8::1"},
         {"IPv4 mapped into IPv6", SPAN("::ffff:192.0.2.0/120"), NETWORK_OK, "192.0.2.0/24"},
+        {"all of IPv4 mapped into IPv6", SPAN("::ffff:0.0.0.0/96"), NETWORK_OK, "0.0.0.0/0"},
         {"bits beyond the prefix", SPAN("192.0.2.1/24"), NETWORK_HOST_BITS, NULL},
         {"bits beyond an odd prefix", SPAN("10.48.0.0/11"), NETWORK_HOST_BITS, NULL},
         {"IPv6 bits beyond the prefix", SPAN("2001:db8::1/64"), NETWORK_HOST_BITS, NULL},
