@@ -83,6 +83,12 @@ NODISCARD enum err ipc_hub_attach(struct ipc_hub *hub, enum ipc_role role, uint1
 /* Close the channels to that process, if any: calls in flight end with ERR_CLOSED. Never suspends. */
 void ipc_hub_detach(struct ipc_hub *hub, enum ipc_role role, uint16_t instance);
 
+/*
+ * Suspend until what is queued for sending on every channel has gone out: replies of calls served so far, posts. For a role that
+ * ends and does not want its last answers lost. ERR_TIMEOUT, ERR_CANCELED.
+ */
+NODISCARD enum err ipc_hub_flush(struct fiber *f, struct deadline by, struct ipc_hub *hub);
+
 /* The link to the one process of `role` (instance 0), attached or not. Lives as long as the hub; never NULL. */
 struct ipc_link *ipc_hub_link(struct ipc_hub *hub, enum ipc_role role);
 

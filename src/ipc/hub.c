@@ -82,6 +82,31 @@ ipc_hub_free(struct fiber *f, struct ipc_hub *hub)
     free(hub);
 }
 
+/* A channel that has something to send; NULL when none has. */
+static struct ipc_channel *
+find_unsent(struct ipc_hub *hub)
+{
+    LIST_FOR_EACH(node, &hub->channels) {
+        struct ipc_channel *ch = CONTAINER_OF(node, struct ipc_channel, node);
+        if (!ch->is_ended && ch->queued_bytes > 0)
+            return ch;
+    }
+    return NULL;
+}
+
+enum err
+ipc_hub_flush(struct fiber *f, struct deadline by, struct ipc_hub *hub)
+{
+    enum err e = ERR_OK;
+    for (struct ipc_channel *ch; e == ERR_OK && (ch = find_unsent(hub)) != NULL;) {
+        ch->holders++;
+        e = cond_wait(f, by, &ch->room); /* signalled after each packet, and at the channel's end */
+        ch->holders--;
+        channel_release(ch);
+    }
+    return e;
+}
+
 /* --- links ---------------------------------------------------------------------------------------------------------- */
 
 struct ipc_link *

@@ -14,6 +14,8 @@
 #include "local/local_state.h"
 #include "store/envelope.h"
 
+enum { FLUSH_S = 2 /* for the last answers at a stop */ };
+
 /* --- verdicts --- */
 
 void
@@ -191,6 +193,15 @@ drain(struct fiber *f, struct local *local)
             return;
 }
 
+/* The answers of what was finished; one that is lost would be delivered again. */
+static void
+flush(struct fiber *f, struct role_env *env)
+{
+    enum err e = ipc_hub_flush(f, deadline_in(env->rt, FLUSH_S * NS_PER_S), env->hub);
+    if (e != ERR_OK && e != ERR_CANCELED)
+        log_write(env->log, LOG_INTERNAL_FAULT, LOG_ERR(KEY_ERROR, e), LOG_CSTR(KEY_PHASE, "flush"));
+}
+
 void
 local_run(struct fiber *f, struct role_env *env)
 {
@@ -205,6 +216,7 @@ local_run(struct fiber *f, struct role_env *env)
         ipc_hub_serve(env->hub, &service, &local);
         e = rt_wait_stop(f, DEADLINE_NEVER);
         drain(f, &local);
+        flush(f, env);
     }
     if (e != ERR_OK && e != ERR_CANCELED)
         log_write(env->log, LOG_INTERNAL_FAULT, LOG_ERR(KEY_ERROR, e), LOG_CSTR(KEY_PHASE, "serve"));
