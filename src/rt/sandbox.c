@@ -152,6 +152,7 @@ static const struct guarded_call network_guarded[] = {
     {SCMP_SYS(socket), 0, 0, AF_INET},
     {SCMP_SYS(socket), 0, 0, AF_INET6},
     {SCMP_SYS(socket), 0, 0, AF_UNIX},
+    {SCMP_SYS(socketpair), 0, 0, AF_UNIX}, /* libunbound makes one for each context; both ends are ours */
 };
 
 /*
