@@ -135,13 +135,28 @@ put_octet(struct writer *w, uint8_t octet)
 static void
 put_text(struct writer *w, struct span s)
 {
-    bool is_cut = s.len > FOREIGN_TEXT_MAX;
-    if (is_cut)
-        s = span_first(s, FOREIGN_TEXT_MAX);
-    for (size_t i = 0; i < s.len; i++)
-        put_octet(w, s.data[i]);
-    if (is_cut)
+    while (s.len > 0) {
+        /* Plain text on a line that is not long goes in one piece. */
+        size_t len = w->to->len - w->line_start, run = len < LINE_SOFT_MAX ? ascii_run(s, ASCII_QTEXT) : 0;
+        if (run > 0 && run <= LINE_SOFT_MAX - len) {
+            put(w, span_first(s, run));
+            s = span_skip(s, run);
+        } else {
+            put_octet(w, s.data[0]);
+            s = span_skip(s, 1);
+        }
+    }
+}
+
+static void
+put_foreign(struct writer *w, struct span s)
+{
+    if (s.len <= FOREIGN_TEXT_MAX) {
+        put_text(w, s);
+    } else {
+        put_text(w, span_first(s, FOREIGN_TEXT_MAX));
         put_text(w, SPAN("..."));
+    }
 }
 
 static void
@@ -162,21 +177,26 @@ put_reply(struct writer *w, const struct reply *r)
     struct span left = w->row->text, word;
     begin_line(w);
     while (left.len > 0 && w->e == ERR_OK) {
-        uint8_t c = left.data[0];
+        size_t literal = 0;
+        while (literal < left.len && left.data[literal] != '{' && left.data[literal] != '\n')
+            literal++;
+        put_text(w, span_first(left, literal));
+        left = span_skip(left, literal);
+        if (left.len == 0)
+            break;
+        bool is_word = left.data[0] == '{';
         left = span_skip(left, 1);
-        if (c == '\n') {
+        if (!is_word) {
             next_line(w);
-        } else if (c != '{') {
-            put_octet(w, c);
+            continue;
+        }
+        bool is_closed = span_cut(left, '}', &word, &left);
+        ASSERT(is_closed);
+        if (span_has_prefix(word, SPAN("#"))) {
+            put_number(w, r->number);
         } else {
-            bool is_closed = span_cut(left, '}', &word, &left);
-            ASSERT(is_closed);
-            if (word.len > 0 && word.data[0] == '#') {
-                put_number(w, r->number);
-            } else {
-                ASSERT(next_text < SMTP_REPLY_TEXTS_MAX);
-                put_text(w, r->text[next_text++]);
-            }
+            ASSERT(next_text < SMTP_REPLY_TEXTS_MAX);
+            put_foreign(w, r->text[next_text++]);
         }
     }
 }
