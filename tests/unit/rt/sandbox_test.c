@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -211,6 +212,37 @@ written_memory_never_runs_and_no_process_is_made(void **state)
 }
 
 static int
+inside_network(const struct sandbox_report *report, int root_fd)
+{
+    (void)report;
+    (void)root_fd;
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(here);
+    int a = socket(AF_INET, SOCK_DGRAM, 0), b = socket(AF_INET, SOCK_DGRAM, 0), pair[2];
+    if (a < 0 || b < 0 || bind(a, (struct sockaddr *)&here, sizeof(here)) != 0)
+        return 1;
+    if (getsockname(a, (struct sockaddr *)&here, &len) != 0 || connect(b, (struct sockaddr *)&here, len) != 0)
+        return 2;
+    char got;
+    if (send(b, "x", 1, 0) != 1 || recv(a, &got, 1, 0) != 1)
+        return 3;
+    int listening = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(client, (struct sockaddr *)&here, len) == 0 || errno != ECONNREFUSED) /* by nobody, not by the filter */
+        return 4;
+    if (listen(listening, 1) == 0 || errno != EPERM) /* it asks, it does not serve */
+        return 5;
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 ? 0 : 6;
+}
+
+static void
+the_resolver_reaches_the_network(void **state)
+{
+    (void)state;
+    expect_inside(&(struct confined){"resolver", false, false, inside_network});
+    expect_inside(&(struct confined){"resolver", is_root(), false, inside_network});
+}
+
+static int
 inside_absurd(const struct sandbox_report *report, int root_fd)
 {
     (void)report;
@@ -409,6 +441,7 @@ main(void)
         cmocka_unit_test(outside_nothing_is_refused),
         cmocka_unit_test(a_role_without_a_row_is_an_error),
         cmocka_unit_test(written_memory_never_runs_and_no_process_is_made),
+        cmocka_unit_test(the_resolver_reaches_the_network),
         cmocka_unit_test(an_absurd_call_kills),
         cmocka_unit_test(as_root_the_role_becomes_another_user_in_its_directory),
         cmocka_unit_test(as_ordinary_user_landlock_keeps_it_in_its_directory),
