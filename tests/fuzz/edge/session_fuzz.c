@@ -3,6 +3,8 @@
  *
  * The first octet chooses the listener, the second how the rest is cut into writes. The process must not stop; every reply must be one
  * (wire_world.c checks); what was accepted must be what the envelope says, and on the strict listener free of bare CR, LF and of NUL.
+ * The world lives from one input to the next, much of it known to the stacks of its fibers alone: under libFuzzer, which looks for leaks after
+ * each input, run with -detect_leaks=0. Built without it, the last world is freed and the leak check at the exit counts.
  */
 #include "../../wire/wire_world.h"
 
