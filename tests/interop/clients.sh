@@ -38,11 +38,11 @@ m = EmailMessage()
 m["From"], m["To"], m["Subject"] = "bjørn@example.org", "alice@example.test", "grüße"
 m.set_content("word-utf8\n")
 with smtplib.SMTP("127.0.0.1", int(sys.argv[1])) as s:
-    s.send_message(m, "bjørn@example.org", ["alice@example.test"], mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+    s.send_message(m, "bjørn@example.org", ["alice@example.test"])
 P
 }
 with_snail() {
-    message s-nail | s-nail -n -:/ -S v15-compat -S mta="smtp://127.0.0.1:$port" -S smtp-auth=none -S from=bob@example.test \
+    printf 'word-s-nail\n' | s-nail -:/ -S v15-compat=yes -S mta="smtp://127.0.0.1:$port" -S smtp-auth=none -S from=bob@example.test \
         -s s-nail alice@example.test
 }
 with_nodemailer() {

@@ -24,13 +24,13 @@ begin() { test_name=$1; echo "== $1"; }
 
 # check WHAT COMMAND...: one case; prints its output when it fails.
 check() {
-    local what=$1 out
+    local what=$1
     shift
-    if out=$("$@" 2>&1); then
+    if "$@" >"$scratch/check.out" 2>&1; then
         echo "case: $test_name: $what ok"
     else
         echo "case: $test_name: $what failed"
-        printf '%s\n' "$out" | tail -n 20 | sed 's/^/    /'
+        tail -n 20 "$scratch/check.out" | sed 's/^/    /'
         failures=$((failures + 1))
     fi
 }
