@@ -1,4 +1,7 @@
-/* channel.c - the sending half of a channel and its life: frames into packets, credits, calls and posts. serve.c is the other half. */
+/*
+ * channel.c - the sending half of a channel and its life: frames into packets, credits, calls and posts. serve.c is
+ * the other half.
+ */
 #include "ipc/channel_body.h"
 
 #include "base/assert.h"
@@ -8,7 +11,7 @@
 _Static_assert((IPC_CREDITS & (IPC_CREDITS - 1)) == 0, "a call id is a sequence number and a slot");
 _Static_assert(IPC_CREDITS <= UINT16_MAX, "slots are numbered in 16 bits");
 
-/* --- packets on their way out ------------------------------------------------------------------------------------- */
+/* --- packets on their way out ----------------------------------------------------------------------------------- */
 
 static struct out_packet *
 out_packet_new(struct ipc_hub *hub)
@@ -80,7 +83,8 @@ wake_sender(struct ipc_channel *ch, size_t bytes)
 }
 
 enum err
-channel_put(struct ipc_channel *ch, const struct ipc_frame *head, const struct ipc_form *form, const void *message, size_t bytes)
+channel_put(struct ipc_channel *ch, const struct ipc_frame *head, const struct ipc_form *form, const void *message,
+            size_t bytes)
 {
     ASSERT(!ch->is_ended && bytes <= IPC_FRAME_BODY_MAX);
     size_t whole = IPC_FRAME_HEADER_BYTES + bytes;
@@ -142,7 +146,8 @@ take_packet(struct ipc_channel *ch)
 static enum err
 send_packet(struct fiber *f, struct ipc_channel *ch, struct out_packet *packet)
 {
-    enum err e = packet_send(f, DEADLINE_NEVER, ch->socket, span_of(packet->data, packet->len), packet->fds, packet->fd_count);
+    enum err e = packet_send(f, DEADLINE_NEVER, ch->socket, span_of(packet->data, packet->len), packet->fds,
+                             packet->fd_count);
     ch->queued_bytes -= packet->len;
     ch->hub->counters.packets_sent++;
     out_packet_free(ch->hub, packet);
@@ -172,7 +177,7 @@ channel_send(struct fiber *f, void *arg)
     channel_release(ch);
 }
 
-/* --- life --------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 static struct ipc_channel *
 channel_alloc(struct ipc_link *link, struct packet_socket *socket)
@@ -236,7 +241,8 @@ report_end(struct ipc_channel *ch, enum err why, const char *message_name)
 {
     struct ipc_hub *hub = ch->hub;
     struct ipc_closed closed = {.role = ch->peer.role, .instance = ch->peer.instance, .why = why,
-                                .message_name = message_name == NULL ? "?" : message_name, .was_replaced = ch->is_draining};
+                                .message_name = message_name == NULL ? "?" : message_name,
+                                .was_replaced = ch->is_draining};
     if (hub->on_closed != NULL) {
         hub->on_closed(hub->on_closed_ctx, &closed);
         return;
@@ -247,7 +253,8 @@ report_end(struct ipc_channel *ch, enum err why, const char *message_name)
     struct buf line;
     buf_init_fixed(&line, array, sizeof(array));
     (void)buf_printf(&line, "event=peer-protocol severity=error origin=%s.%u role=%s instance=%u name=%s",
-                     ipc_role_name(hub->self), hub->instance, ipc_role_name(closed.role), closed.instance, closed.message_name);
+                     ipc_role_name(hub->self), hub->instance, ipc_role_name(closed.role), closed.instance,
+                     closed.message_name);
     rt_log_line(hub->rt, buf_span(&line));
 }
 
@@ -309,7 +316,7 @@ channel_release(struct ipc_channel *ch)
     hub_check_closed(hub);
 }
 
-/* --- calls -------------------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------------------------ */
 
 static enum err
 wait_for_room_and_credit(struct fiber *f, struct deadline by, struct ipc_channel *ch)
@@ -368,7 +375,10 @@ slot_take(struct ipc_channel *ch, uint16_t type, struct pending_call *call, uint
     return slot;
 }
 
-/* Park until the reply, the end of the channel or the deadline; a reply that came in the same turn as the deadline counts. */
+/*
+ * Park until the reply, the end of the channel or the deadline; a reply that came in the same turn as the deadline
+ * counts.
+ */
 static enum err
 await_reply(struct fiber *f, struct deadline by, struct call_slot *slot, struct pending_call *call)
 {
@@ -400,11 +410,13 @@ call_with_link(struct fiber *f, struct deadline by, struct ipc_link *to, struct 
 }
 
 enum err
-ipc_call(struct fiber *f, struct deadline by, struct ipc_link *to, uint16_t type, const void *request, struct arena *mem, void *ret)
+ipc_call(struct fiber *f, struct deadline by, struct ipc_link *to, uint16_t type, const void *request,
+         struct arena *mem, void *ret)
 {
     struct ipc_hub *hub = to->hub;
     ASSERT(type < IPC_TYPE_COUNT && ipc_types[type].reply != NULL);
-    ASSERT((ipc_types[type].senders & ROLE_BIT(hub->self)) != 0 && (ipc_types[type].receivers & ROLE_BIT(to->role)) != 0);
+    ASSERT((ipc_types[type].senders & ROLE_BIT(hub->self)) != 0 &&
+           (ipc_types[type].receivers & ROLE_BIT(to->role)) != 0);
     if (fiber_is_canceled(f))
         return ERR_CANCELED;
     if (by.at_ns <= rt_now_ns(hub->rt))
@@ -426,7 +438,8 @@ ipc_post(struct ipc_link *to, uint16_t type, const void *message)
 {
     struct ipc_hub *hub = to->hub;
     ASSERT(type < IPC_TYPE_COUNT && ipc_types[type].reply == NULL);
-    ASSERT((ipc_types[type].senders & ROLE_BIT(hub->self)) != 0 && (ipc_types[type].receivers & ROLE_BIT(to->role)) != 0);
+    ASSERT((ipc_types[type].senders & ROLE_BIT(hub->self)) != 0 &&
+           (ipc_types[type].receivers & ROLE_BIT(to->role)) != 0);
     size_t bytes;
     TRY(ipc_form_measure(ipc_types[type].request, message, &bytes));
     if (bytes > IPC_FRAME_BODY_MAX)

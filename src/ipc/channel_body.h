@@ -13,7 +13,7 @@
 enum {
     IPC_STRUCT_BYTES_MAX = 512,      /* of any message as a struct */
     IPC_FRAME_BODY_MAX = IPC_FRAME_BYTES_MAX - IPC_FRAME_HEADER_BYTES,
-    IPC_HANDOVER_BYTES = 24 * 1024,  /* packets from here on are kept where they were received, smaller ones copied to fit */
+    IPC_HANDOVER_BYTES = 24 * 1024,  /* packets from here on stay where they were received, smaller ones are copied */
     IPC_SPARES_MAX = 8,              /* packets of full size kept for reuse, each way */
 };
 

@@ -1,4 +1,7 @@
-/* codec.c - numbers, texts, lists and descriptors to bytes and back; errors stick to the reader, so decoders need no branches. */
+/*
+ * codec.c - numbers, texts, lists and descriptors to bytes and back; errors stick to the reader, so decoders need no
+ * branches.
+ */
 #include "ipc/codec.h"
 
 #include "base/assert.h"
@@ -222,10 +225,11 @@ ipc_form_clear(const struct ipc_form *form, void *message)
 }
 
 enum err
-ipc_form_decode(const struct ipc_form *form, struct span bytes, const int *fds, size_t fd_count, struct arena *mem, bool copies,
-                void *ret)
+ipc_form_decode(const struct ipc_form *form, struct span bytes, const int *fds, size_t fd_count, struct arena *mem,
+                bool copies, void *ret)
 {
-    struct ipc_reader r = {.at = bytes.data, .end = end_of(bytes), .fds = fds, .fds_left = fd_count, .mem = mem, .copies = copies};
+    struct ipc_reader r = {.at = bytes.data, .end = end_of(bytes), .fds = fds, .fds_left = fd_count, .mem = mem,
+                           .copies = copies};
     form->take(&r, ret);
     if (r.error == ERR_OK && (r.at != r.end || r.fds_left != 0))
         r.error = ERR_PROTOCOL;
@@ -234,7 +238,7 @@ ipc_form_decode(const struct ipc_form *form, struct span bytes, const int *fds, 
     return r.error;
 }
 
-/* --- frames: length of the body, type, kind, descriptors, call id -------------------------------------------------- */
+/* --- frames: length of the body, type, kind, descriptors, call id ----------------------------------------------- */
 
 void
 ipc_frame_put(const struct ipc_frame *frame, uint8_t *to)

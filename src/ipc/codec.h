@@ -1,10 +1,10 @@
 /*
  * codec.h - the byte form of IPC messages: what generated encoders and decoders are made of.
  *
- * Numbers are little-endian and of fixed width; a bool is 0 or 1; a text or a list is preceded by its length in as many
- * bytes as its bound needs; a descriptor is a bool here and travels beside the packet. There is one encoding for each
- * value: what decodes is re-encoded to the same bytes. Decoders are exact (nothing left over) and bounded by messages.def.
- * The bytes are hostile. Pure: no I/O, no fiber.
+ * Numbers are little-endian and of fixed width; a bool is 0 or 1; a text or a list is preceded by its length in as
+ * many bytes as its bound needs; a descriptor is a bool here and travels beside the packet. There is one encoding for
+ * each value: what decodes is re-encoded to the same bytes. Decoders are exact (nothing left over) and bounded by
+ * messages.def. The bytes are hostile. Pure: no I/O, no fiber.
  */
 #ifndef GODWIT_IPC_CODEC_H
 #define GODWIT_IPC_CODEC_H
@@ -50,13 +50,13 @@ struct ipc_form {
 NODISCARD enum err ipc_form_measure(const struct ipc_form *form, const void *message, size_t *ret_bytes);
 
 /* Encode into to[bytes], `bytes` as measured; descriptors, borrowed, into fds. */
-void ipc_form_put(const struct ipc_form *form, const void *message, uint8_t *to, size_t bytes, int fds[IPC_FORM_FDS_MAX],
-                  size_t *ret_fd_count);
+void ipc_form_put(const struct ipc_form *form, const void *message, uint8_t *to, size_t bytes,
+                  int fds[IPC_FORM_FDS_MAX], size_t *ret_fd_count);
 
 /*
- * Decode `bytes` and `fds` whole into *ret (form->struct_bytes), which is written in any case and holds no descriptors after an
- * error. ERR_PROTOCOL: not an encoding of this form, or descriptors too many or too few; ERR_LIMIT: `mem` is full.
- * The descriptors stay the caller's after an error and belong to *ret after ERR_OK.
+ * Decode `bytes` and `fds` whole into *ret (form->struct_bytes), which is written in any case and holds no
+ * descriptors after an error. ERR_PROTOCOL: not an encoding of this form, or descriptors too many or too few;
+ * ERR_LIMIT: `mem` is full. The descriptors stay the caller's after an error and belong to *ret after ERR_OK.
  */
 NODISCARD enum err ipc_form_decode(const struct ipc_form *form, struct span bytes, const int *fds, size_t fd_count,
                                    struct arena *mem, bool copies, void *ret);
@@ -64,7 +64,7 @@ NODISCARD enum err ipc_form_decode(const struct ipc_form *form, struct span byte
 /* An empty message: all zero, descriptors -1. */
 void ipc_form_clear(const struct ipc_form *form, void *message);
 
-/* --- frames --------------------------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------------------------- */
 
 enum ipc_frame_kind {
     IPC_FRAME_POST,
@@ -88,7 +88,7 @@ void ipc_frame_put(const struct ipc_frame *frame, uint8_t *to);
 /* Take the first frame off *packet. ERR_PROTOCOL when it is not one; a packet is a row of frames without rest. */
 NODISCARD enum err ipc_frame_take(struct span *packet, struct ipc_frame *ret);
 
-/* --- for generated code only ---------------------------------------------------------------------------------------- */
+/* --- for generated code only ------------------------------------------------------------------------------------ */
 
 uint8_t ipc_take_u8(struct ipc_reader *r);
 uint16_t ipc_take_u16(struct ipc_reader *r);

@@ -70,6 +70,9 @@ ipc_hub_free(struct fiber *f, struct ipc_hub *hub)
     if (hub == NULL)
         return;
     ASSERT(!hub->is_closing);
+    hub->role_table.table = NULL; /* requests that come now wait, and end with their channels */
+    if (ipc_hub_flush(f, deadline_in(hub->rt, IPC_LAST_WORDS_NS), hub) == ERR_OK)
+        (void)!fiber_yield(f); /* the packet taken last is on its way */
     end_all(hub);
     if (hub->callers > 0 || !list_is_empty(&hub->channels)) {
         hub->closer = f;
@@ -107,7 +110,7 @@ ipc_hub_flush(struct fiber *f, struct deadline by, struct ipc_hub *hub)
     return e;
 }
 
-/* --- links ---------------------------------------------------------------------------------------------------------- */
+/* --- links ------------------------------------------------------------------------------------------------------ */
 
 struct ipc_link *
 ipc_hub_link(struct ipc_hub *hub, enum ipc_role role)
@@ -184,7 +187,7 @@ ipc_link_wait(struct fiber *f, struct deadline by, struct ipc_link *link)
     return e;
 }
 
-/* --- channels ------------------------------------------------------------------------------------------------------- */
+/* --- channels --------------------------------------------------------------------------------------------------- */
 
 /* Replaced channels are read until they end, but only so many: the oldest goes first. */
 static void
@@ -244,7 +247,7 @@ hub_take_endpoint(struct ipc_hub *hub, const struct ipc_endpoint *endpoint)
     return ipc_hub_attach(hub, role, endpoint->instance, socket);
 }
 
-/* --- serving, counting ---------------------------------------------------------------------------------------------- */
+/* --- serving, counting ------------------------------------------------------------------------------------------ */
 
 void
 ipc_hub_serve_table(struct ipc_hub *hub, enum ipc_role role, ipc_serve_fn *const *table, const void *service, void *ctx)

@@ -35,8 +35,8 @@ const char *ipc_role_name(enum ipc_role role);
 bool ipc_role_parse(struct span name, enum ipc_role *ret);
 
 /*
- * Whether processes of the two roles share a channel: some message of messages.def goes from one to the other, either way.
- * Every role shares one with the parent. Generated.
+ * Whether processes of the two roles share a channel: some message of messages.def goes from one to the other, either
+ * way. Every role shares one with the parent. Generated.
  */
 bool ipc_role_talks_to(enum ipc_role a, enum ipc_role b);
 

@@ -1,8 +1,9 @@
 /*
  * serve.c - the receiving half of a channel: packets into frames, replies to their callers, requests to handlers.
  *
- * Everything here is hostile until it is decoded. Whatever does not fit ends the channel, and with it only the peer's own
- * business. The reader never waits for anything but the next packet: a request gets a fiber of its own or a refusal.
+ * Everything here is hostile until it is decoded. Whatever does not fit ends the channel, and with it only the peer's
+ * own business. The reader never waits for anything but the next packet: a request gets a fiber of its own or a
+ * refusal.
  */
 #include "ipc/channel_body.h"
 
@@ -34,7 +35,7 @@ struct incoming {
     const char *message_name;   /* for the report of an error */
 };
 
-/* --- packets that came in ------------------------------------------------------------------------------------------ */
+/* --- packets that came in --------------------------------------------------------------------------------------- */
 
 static struct in_packet *
 in_packet_new(struct ipc_hub *hub, size_t bytes)
@@ -70,7 +71,10 @@ in_packet_unref(struct ipc_hub *hub, struct in_packet *packet)
     list_prepend(&hub->in_spares, &packet->node);
 }
 
-/* Make what is left of the packet outlive the next one: a large packet is kept where it is, a small one copied to its size. */
+/*
+ * Make what is left of the packet outlive the next one: a large packet is kept where it is, a small one copied to its
+ * size.
+ */
 static enum err
 keep_packet(struct incoming *in)
 {
@@ -91,7 +95,7 @@ keep_packet(struct incoming *in)
     return ERR_OK;
 }
 
-/* --- requests ------------------------------------------------------------------------------------------------------ */
+/* --- requests --------------------------------------------------------------------------------------------------- */
 
 static struct request *
 request_new(struct ipc_channel *ch, const struct ipc_frame *frame)
@@ -288,7 +292,7 @@ take_request(struct incoming *in, const struct ipc_frame *frame)
     return e == ERR_LIMIT ? refuse_request(in, frame) : e;
 }
 
-/* --- replies ------------------------------------------------------------------------------------------------------- */
+/* --- replies ---------------------------------------------------------------------------------------------------- */
 
 static struct call_slot *
 find_slot(struct ipc_channel *ch, const struct ipc_frame *frame)
@@ -299,7 +303,10 @@ find_slot(struct ipc_channel *ch, const struct ipc_frame *frame)
     return is_right ? slot : NULL;
 }
 
-/* Put the reply where its caller wants it. The copy in between keeps the caller's struct untouched by what does not decode. */
+/*
+ * Put the reply where its caller wants it. The copy in between keeps the caller's struct untouched by what does not
+ * decode.
+ */
 static enum err
 decode_reply(struct incoming *in, const struct ipc_frame *frame, struct pending_call *call)
 {
@@ -348,7 +355,7 @@ take_reply(struct incoming *in, const struct ipc_frame *frame)
     return result == ERR_PROTOCOL ? ERR_PROTOCOL : ERR_OK;
 }
 
-/* --- packets ------------------------------------------------------------------------------------------------------- */
+/* --- packets ---------------------------------------------------------------------------------------------------- */
 
 /* Whether the peer may say this to us at all. */
 static bool

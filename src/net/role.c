@@ -1,8 +1,9 @@
 /*
  * role.c - the life of a role's process, from the descriptors it inherits to its exit status.
  *
- * The order is the point: the start record is read, the sandbox is entered, and only then is there a thread, a socket or
- * a byte that somebody else wrote. After that it is wiring: the channel to the parent, stop and reconfigure, the log.
+ * The order is the point: the start record is read, the sandbox is entered, and only then is there a thread, a socket
+ * or a byte that somebody else wrote. After that it is wiring: the channel to the parent, stop and reconfigure, the
+ * log.
  */
 #include "net/role.h"
 
@@ -60,12 +61,12 @@ enum { COMMAND_NAME_MAX = 16 /* of the kernel, NUL included */ };
 static int
 give_up(const struct role_desc *desc, int status, const char *phase, const char *detail)
 {
-    fprintf(stderr, "event=internal-fault severity=error origin=%s phase=%s detail=\"%s\"\n", ipc_role_name(desc->role), phase,
-            detail);
+    fprintf(stderr, "event=internal-fault severity=error origin=%s phase=%s detail=\"%s\"\n",
+            ipc_role_name(desc->role), phase, detail);
     return status;
 }
 
-/* --- what the parent left for us ------------------------------------------------------------------------------------- */
+/* --- what the parent left for us -------------------------------------------------------------------------------- */
 
 static enum err
 read_file(int fd, struct buf *to)
@@ -114,7 +115,7 @@ read_config(struct process *p)
     return e == ERR_OK ? NULL : "the configuration does not parse, though it did for the parent";
 }
 
-/* --- the sandbox ------------------------------------------------------------------------------------------------------ */
+/* --- the sandbox ------------------------------------------------------------------------------------------------ */
 
 static enum err
 enter_sandbox(struct process *p)
@@ -144,7 +145,8 @@ sandbox_test(const struct role_desc *desc)
     if (sandbox_enter(&spec, &report) != ERR_OK)
         return give_up(desc, EXIT_SYSTEM, "sandbox", "it cannot be entered");
     unsigned refused = sandbox_self_test(), expected = sandbox_expected_refusals(role, false);
-    printf("role=%s seccomp=%d landlock=%u socket=%d connect=%d execve=%d ptrace=%d passwd=%d\n", ipc_role_name(desc->role),
+    printf("role=%s seccomp=%d landlock=%u socket=%d connect=%d execve=%d ptrace=%d passwd=%d\n",
+           ipc_role_name(desc->role),
            report.has_seccomp, report.landlock_abi, (refused & SANDBOX_REFUSES_SOCKET) != 0,
            (refused & SANDBOX_REFUSES_CONNECT) != 0, (refused & SANDBOX_REFUSES_EXECVE) != 0,
            (refused & SANDBOX_REFUSES_PTRACE) != 0, (refused & SANDBOX_REFUSES_PASSWD) != 0);
@@ -154,7 +156,7 @@ sandbox_test(const struct role_desc *desc)
     return (refused & expected) == expected ? 0 : 1;
 }
 
-/* --- the parent's wishes ---------------------------------------------------------------------------------------------- */
+/* --- the parent's wishes ---------------------------------------------------------------------------------------- */
 
 static void
 on_stop(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_stop *message, struct arena *mem)
@@ -247,7 +249,8 @@ use_config(struct process *p, struct config *config, uint32_t generation)
 }
 
 static void
-on_reconfigure(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_reconfigure *message, struct arena *mem)
+on_reconfigure(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_reconfigure *message,
+               struct arena *mem)
 {
     struct process *p = ctx;
     (void)from, (void)mem;
@@ -275,7 +278,7 @@ on_channel_closed(void *ctx, const struct ipc_closed *closed)
     if (closed->why == ERR_PROTOCOL)
         log_write(&p->log, LOG_PEER_PROTOCOL, LOG_TEXT(KEY_ROLE, role), LOG_U64(KEY_INSTANCE, closed->instance),
                   LOG_CSTR(KEY_NAME, closed->message_name));
-    else if (!closed->was_replaced && !rt_is_stopping(p->rt))
+    else if (closed->role != ROLE_EDGE && !closed->was_replaced && !rt_is_stopping(p->rt)) /* edges come and go */
         log_write(&p->log, LOG_PEER_LOST, LOG_TEXT(KEY_ROLE, role), LOG_U64(KEY_INSTANCE, closed->instance),
                   LOG_ERR(KEY_ERROR, closed->why));
     if (closed->role == ROLE_PARENT && closed->why != ERR_CANCELED) {
@@ -285,7 +288,7 @@ on_channel_closed(void *ctx, const struct ipc_closed *closed)
     }
 }
 
-/* --- running ---------------------------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------------------------- */
 
 /* Tell the parent when the role serves. */
 static void
@@ -414,7 +417,8 @@ start_and_run(struct process *p)
     e = rt_real_new(&options, &p->rt);
     if (e != ERR_OK)
         return give_up(p->desc, EXIT_SYSTEM, "runtime", err_name(e));
-    log_init(&p->log, p->rt, span_from_cstr(ipc_role_name(p->desc->role)), p->start.instance, role_log_options(p->config));
+    log_init(&p->log, p->rt, span_from_cstr(ipc_role_name(p->desc->role)), p->start.instance,
+             role_log_options(p->config));
     p->env = (struct role_env){.rt = p->rt, .config = p->config, .generation = p->start.generation, .log = &p->log,
                                .instance = p->start.instance, .stop_by = DEADLINE_NEVER};
     p->exit_status = EXIT_SYSTEM;

@@ -4,9 +4,9 @@
  * A role is `void NAME_run(struct fiber *f, struct role_env *env)` in a library without mutable static data; its main.c
  * holds a role_desc and calls role_main(). The simulation and tests fill a role_env themselves.
  *
- * The bootstrap is trusted: it comes from the parent over inherited descriptors. Order in role_main(), which is the point of it:
- * descriptors, start record, sandbox (before the first thread and the first foreign byte), configuration, runtime, hub,
- * `ready` to the parent, run. It leaves when the role's run function has returned.
+ * The bootstrap is trusted: it comes from the parent over inherited descriptors. Order in role_main(), which is the
+ * point of it: descriptors, start record, sandbox (before the first thread and the first foreign byte),
+ * configuration, runtime, hub, `ready` to the parent, run. It leaves when the role's run function has returned.
  */
 #ifndef GODWIT_NET_ROLE_H
 #define GODWIT_NET_ROLE_H
@@ -40,24 +40,29 @@ struct role_env {
     size_t listener_count;
 
     /*
-     * Once rt_is_stopping(): finish by then what is under way, and return. DEADLINE_NEVER before. Both may change once more
-     * while the process stops: look again.
+     * Once rt_is_stopping(): finish by then what is under way, and return. DEADLINE_NEVER before. Both may change
+     * once more while the process stops: look again.
      */
     struct deadline stop_by;
     /*
-     * A newer generation of this role has taken over, new work goes there: sessions go on as if nothing had happened until
-     * stop_by, only listening ends. False: the server stops, finish transactions in hand and answer 421 to the rest.
+     * A newer generation of this role has taken over, new work goes there: sessions go on as if nothing had happened
+     * until stop_by, only listening ends. False: the server stops, finish transactions in hand and answer 421 to the
+     * rest.
      */
     bool is_superseded;
-    /* Called, if set, at each further stop while the process stops already: the two values above have changed. Never suspends. */
+    /*
+     * Called, if set, at each further stop while the process stops already: the two values above have changed. Never
+     * suspends.
+     */
     void (*on_stop)(void *ctx);
     void *on_stop_ctx;
 
     /*
-     * A role that can change its configuration while it runs sets this at the start of its run function, before its first suspend. After a
-     * reload `config` and `generation` have the new values and this is called, on the loop; it must not suspend. The configuration before it
-     * stays valid for ROLE_CONFIG_KEEP_S seconds more, for calls that began under it. A role that leaves it NULL is stopped and started
-     * anew at a reload. (Edges are always started anew beside the old ones.)
+     * A role that can change its configuration while it runs sets this at the start of its run function, before its
+     * first suspend. After a reload `config` and `generation` have the new values and this is called, on the loop; it
+     * must not suspend. The configuration before it stays valid for ROLE_CONFIG_KEEP_S seconds more, for calls that
+     * began under it. A role that leaves it NULL is stopped and started anew at a reload. (Edges are always started
+     * anew beside the old ones.)
      */
     void (*on_reconfigure)(void *ctx);
     void *on_reconfigure_ctx;
@@ -81,8 +86,9 @@ enum {
 };
 
 /*
- * Stop listening: close the listeners of `env`, which nobody may be accepting on any more. For a role that stops and still has sessions;
- * until then connections would wait for it in vain. Harmless twice; otherwise done after run has returned.
+ * Stop listening: close the listeners of `env`, which nobody may be accepting on any more. For a role that stops and
+ * still has sessions; until then connections would wait for it in vain. Harmless twice; otherwise done after run has
+ * returned.
  */
 void role_listeners_close(struct role_env *env);
 
@@ -90,10 +96,10 @@ void role_listeners_close(struct role_env *env);
 struct log_options role_log_options(const struct config *config);
 
 /*
- * The whole life of a role's process; returns its exit status: 0 stopped as asked, 70 its run function returned unasked, 71 the system
- * refused something, 78 a start record or configuration it does not understand.
- * Called as `godwit-NAME --sandbox-test` it enters the role's sandbox, tries what must be refused (sandbox_self_test()), prints one line
- * and returns 0, 1 when something was allowed, 77 where the kernel offers no sandbox.
+ * The whole life of a role's process; returns its exit status: 0 stopped as asked, 70 its run function returned
+ * unasked, 71 the system refused something, 78 a start record or configuration it does not understand. Called as
+ * `godwit-NAME --sandbox-test` it enters the role's sandbox, tries what must be refused (sandbox_self_test()), prints
+ * one line and returns 0, 1 when something was allowed, 77 where the kernel offers no sandbox.
  */
 int role_main(int argc, char **argv, const struct role_desc *desc);
 

@@ -1,9 +1,10 @@
 /*
  * bind.c - every socket Godwit listens on, opened by the parent, which alone may use low ports.
  *
- * A TCP address has one socket per edge (SO_REUSEPORT), so that the kernel spreads connections over the edges; the parent keeps them open, so
- * that a connection waits for a restarted edge instead of being refused. SO_REUSEPORT would also let a second Godwit of the same user
- * in silently: a probe without it comes first. Unix sockets are shared by all edges.
+ * A TCP address has one socket per edge (SO_REUSEPORT), so that the kernel spreads connections over the edges; the
+ * parent keeps them open, so that a connection waits for a restarted edge instead of being refused. SO_REUSEPORT
+ * would also let a second Godwit of the same user in silently: a probe without it comes first. Unix sockets are
+ * shared by all edges.
  */
 #include "parent/parent.h"
 
@@ -37,7 +38,7 @@ struct binding {
     size_t edges;
 };
 
-/* --- sockets ----------------------------------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------------------------------------------------------------------- */
 
 union address {
     struct sockaddr any;
@@ -107,7 +108,7 @@ complain(struct binding *b, const struct wish *wish)
     buf_done(&holder);
 }
 
-/* --- the set ------------------------------------------------------------------------------------------------------------ */
+/* --- the set ---------------------------------------------------------------------------------------------------- */
 
 static bool
 endpoint_is(const struct bound *bound, const struct wish *wish)
@@ -212,7 +213,10 @@ open_tcp(struct binding *b, const struct wish *wish)
     return true;
 }
 
-/* Remove a socket that nobody listens on any more. False with errno EADDRINUSE when somebody does, or it is no socket. */
+/*
+ * Remove a socket that nobody listens on any more. False with errno EADDRINUSE when somebody does, or it is no
+ * socket.
+ */
 static bool
 remove_stale(const union address *address, socklen_t len)
 {
@@ -274,7 +278,7 @@ open_wish(struct binding *b, const struct wish *wish)
     return set_take(b, wish, BOUND_SHARED, permit(wish) ? dup_cloexec(old->fd) : -1);
 }
 
-/* --- what the configuration wishes ---------------------------------------------------------------------------------------- */
+/* --- what the configuration wishes ------------------------------------------------------------------------------ */
 
 static bool
 group_of(struct binding *b, const struct config_text *group, struct wish *wish)
@@ -285,7 +289,8 @@ group_of(struct binding *b, const struct config_text *group, struct wish *wish)
         wish->mode = 0660;
         return true;
     }
-    config_problem_add(b->problems, 0, group->pos, "there is no group '" SPAN_FMT "' on this machine", SPAN_ARG(group->value));
+    config_problem_add(b->problems, 0, group->pos, "there is no group '" SPAN_FMT "' on this machine",
+                       SPAN_ARG(group->value));
     return false;
 }
 
@@ -310,7 +315,8 @@ open_own(struct binding *b, enum ipc_role role, struct span name, const struct c
     int n = snprintf(text, sizeof(text), "unix:" SPAN_FMT, SPAN_ARG(path->value));
     if (n < 0 || (size_t)n >= sizeof(text))
         n = UNIX_PREFIX;
-    struct config_endpoint endpoint = {.kind = CONFIG_ENDPOINT_UNIX, .path = path->value, .text = span_of(text, (size_t)n),
+    struct config_endpoint endpoint = {.kind = CONFIG_ENDPOINT_UNIX, .path = path->value,
+                                       .text = span_of(text, (size_t)n),
                                        .pos = path->pos};
     struct wish wish = {.role = role, .name = name, .endpoint = &endpoint, .mode = mode};
     return (group == NULL || group_of(b, group, &wish)) && open_wish(b, &wish);
@@ -324,7 +330,8 @@ bound_set_open(const struct config *config, size_t edges, const struct bound_set
     bool is_good = true;
     for (size_t i = 0; i < config->listeners.count; i++)
         is_good = open_listener(&b, &config->listeners.items[i]) && is_good;
-    is_good = open_own(&b, ROLE_CONTROL, SPAN("@control"), &config->control.socket, 0600, &config->control.group) && is_good;
+    is_good = open_own(&b, ROLE_CONTROL, SPAN("@control"), &config->control.socket, 0600,
+                       &config->control.group) && is_good;
     is_good = open_own(&b, ROLE_EDGE, SPAN("@sendmail"), &config->sendmail.socket, 0666, NULL) && is_good;
     if (is_good) {
         *ret = b.set;

@@ -1,7 +1,8 @@
 /*
  * deliver_spawn.c - a delivery to a user of this machine, by a process that becomes that user.
  *
- * The request names a user and never a path or a command. This build has no deliver executable: the message waits in the queue.
+ * The request names a user and never a path or a command. This build has no deliver executable: the message waits in
+ * the queue.
  */
 #include "parent/parent.h"
 

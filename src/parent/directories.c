@@ -1,8 +1,8 @@
 /*
  * directories.c - where the roles keep what they keep, made, owned by the right user and opened before anybody runs.
  *
- * Children receive descriptors, never paths. The lock is flock(2) on the spool directory: two parents on one spool would be two queues in
- * one log, so nothing starts without it.
+ * Children receive descriptors, never paths. The lock is flock(2) on the spool directory: two parents on one spool
+ * would be two queues in one log, so nothing starts without it.
  */
 #include "parent/parent.h"
 
@@ -68,7 +68,8 @@ give_to_role(int fd, const struct plan *plan, bool is_root, struct config_proble
             return true;
         return complain(problems, plan, "cannot be given to its user");
     }
-    config_problem_add(problems, 0, plan->pos, "%s belongs to user %u and not to user %u, as whom its process runs; chown -R %u '%s'",
+    config_problem_add(problems, 0, plan->pos,
+                       "%s belongs to user %u and not to user %u, as whom its process runs; chown -R %u '%s'",
                        plan->path, st.st_uid, wanted, wanted, plan->path);
     return false;
 }
@@ -120,7 +121,8 @@ lock_spool(int spool, const struct plan *plan, struct config_problems *problems)
         return fd;
     struct stat st = {0};
     (void)fstat(fd, &st);
-    config_problem_add(problems, 0, plan->pos, "%s is in use by another Godwit (pid %ld)", plan->path, lock_holder(&st));
+    config_problem_add(problems, 0, plan->pos, "%s is in use by another Godwit (pid %ld)", plan->path,
+                       lock_holder(&st));
     close(fd);
     return -1;
 }
@@ -133,8 +135,8 @@ plan_make(struct plan *plan, const struct config_text *directory, const char *le
 }
 
 static bool
-open_all(const struct config *config, const struct identity ids[ROLE_COUNT], bool is_root, struct config_problems *problems,
-         struct directories *d)
+open_all(const struct config *config, const struct identity ids[ROLE_COUNT], bool is_root,
+         struct config_problems *problems, struct directories *d)
 {
     const struct {
         const struct config_text *directory;
@@ -169,8 +171,8 @@ open_all(const struct config *config, const struct identity ids[ROLE_COUNT], boo
 }
 
 bool
-directories_open(const struct config *config, const struct identity ids[ROLE_COUNT], bool is_root, struct config_problems *problems,
-                 struct directories *ret)
+directories_open(const struct config *config, const struct identity ids[ROLE_COUNT], bool is_root,
+                 struct config_problems *problems, struct directories *ret)
 {
     struct directories d = {.empty = -1, .lock = -1};
     for (unsigned i = 0; i < ROLE_COUNT; i++)

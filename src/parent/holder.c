@@ -1,5 +1,6 @@
 /*
- * holder.c - who listens on a port we want, from /proc: the socket's inode, the process that has it open, the unit it belongs to.
+ * holder.c - who listens on a port we want, from /proc: the socket's inode, the process that has it open, the unit it
+ * belongs to.
  *
  * Only for people: everything is best effort, and the answer may be out of date when it is read.
  */
@@ -23,7 +24,8 @@ inode_find(const char *table, uint16_t port)
     while (file != NULL && found == 0 && fgets(line, sizeof(line), file) != NULL) {
         unsigned local_port, state;
         unsigned long inode;
-        if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu", &local_port, &state, &inode) == 3 &&
+        if (sscanf(line, " %*u: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu", &local_port, &state,
+                   &inode) == 3 &&
             local_port == port && state == STATE_LISTEN)
             found = inode;
     }
@@ -89,7 +91,10 @@ first_line(const char *pid, const char *name, char *line, size_t cap)
         fclose(file);
 }
 
-/* The unit in a line of /proc/PID/cgroup, "0::/system.slice/postfix.service"; NULL when it is no service of the system. */
+/*
+ * The unit in a line of /proc/PID/cgroup, "0::/system.slice/postfix.service"; NULL when it is no service of the
+ * system.
+ */
 static const char *
 unit_of(char *cgroup)
 {

@@ -5,8 +5,8 @@
 #include <pwd.h>
 
 /*
- * Where no user is named and none of the default name exists, the role gets a number of its own from here on: below 65536, so
- * that it exists in small user namespaces too, and in a range that Debian gives to nobody.
+ * Where no user is named and none of the default name exists, the role gets a number of its own from here on: below
+ * 65536, so that it exists in small user namespaces too, and in a range that Debian gives to nobody.
  */
 enum { UID_WITHOUT_NAME = 64900, NAME_MAX_BYTES = 64 };
 
@@ -63,7 +63,8 @@ identity_group_find(struct span name, uint32_t *ret)
 }
 
 bool
-identities_find(const struct config *config, bool is_root, struct config_problems *problems, struct identity ids[ROLE_COUNT])
+identities_find(const struct config *config, bool is_root, struct config_problems *problems,
+                struct identity ids[ROLE_COUNT])
 {
     bool all_found = true;
     for (unsigned i = 0; i < ROLE_COUNT; i++) {
@@ -80,7 +81,8 @@ identities_find(const struct config *config, bool is_root, struct config_problem
         if (is_found && ids[i].uid != 0 && ids[i].gid != 0)
             continue;
         config_problem_add(problems, 0, user->pos,
-                           is_found ? "'" SPAN_FMT "' is root, which no role may run as" : "there is no user '" SPAN_FMT "' on this machine",
+                           is_found ? "'" SPAN_FMT "' is root, which no role may run as"
+                                    : "there is no user '" SPAN_FMT "' on this machine",
                            SPAN_ARG(user->value));
         all_found = false;
     }

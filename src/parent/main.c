@@ -1,4 +1,7 @@
-/* main.c - godwitd: the arguments, everything that has to be right before the first child is started, and the exit status. */
+/*
+ * main.c - godwitd: the arguments, everything that has to be right before the first child is started, and the exit
+ * status.
+ */
 #include "parent/parent.h"
 
 #include "rt/rt_real.h"
@@ -21,7 +24,8 @@ static const char usage[] =
     "Runs the Godwit mail server in the foreground, with the configuration in FILE (" DEFAULT_CONFIG ").\n"
     "Executables of its processes are looked for in DIRECTORY, else in ../libexec/godwit beside its own.\n"
     "SIGHUP reloads the configuration, SIGTERM and SIGINT stop the server in order.\n"
-    "Exit status: 0 stopped as asked, 64 wrong arguments, 71 the system refused something, 78 the configuration is wrong.\n";
+    "Exit status: 0 stopped as asked, 64 wrong arguments, 71 the system refused something, 78 the configuration is\n"
+    "wrong.\n";
 
 static int
 arguments_take(int argc, char **argv, struct parent *parent)
@@ -75,7 +79,10 @@ standard_descriptors_open(void)
     return true;
 }
 
-/* Everything that can be wrong, all of it said at once as far as one mistake does not hide the next. Returns an exit status. */
+/*
+ * Everything that can be wrong, all of it said at once as far as one mistake does not hide the next. Returns an exit
+ * status.
+ */
 static int
 prepare(struct parent *parent, struct config_problems *problems)
 {

@@ -1,7 +1,8 @@
 /*
  * notify.c - what a service manager wants to know, as one datagram each (sd_notify(3), the protocol of systemd).
  *
- * $NOTIFY_SOCKET names a Unix datagram socket: a path, or with @ a name in the abstract namespace. Without it nobody asks.
+ * $NOTIFY_SOCKET names a Unix datagram socket: a path, or with @ a name in the abstract namespace. Without it nobody
+ * asks.
  */
 #include "parent/parent.h"
 

@@ -1,8 +1,9 @@
 /*
- * open.c - what sandboxed roles need from outside, opened for them: files, sockets, the existence of users (store/parent_open.h).
+ * open.c - what sandboxed roles need from outside, opened for them: files, sockets, the existence of users
+ * (store/parent_open.h).
  *
- * A request names a place in the configuration; the path is always the configuration's (or, for :include:, one that the aliases file
- * itself names). Everything that can block happens in the thread pool, a few at a time, on copies.
+ * A request names a place in the configuration; the path is always the configuration's (or, for :include:, one that
+ * the aliases file itself names). Everything that can block happens in the thread pool, a few at a time, on copies.
  */
 #include "parent/parent.h"
 
@@ -41,7 +42,7 @@ refuse(struct job *job, enum parent_open_status status, const char *text)
     job->text = text;
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------------------ */
+/* --- files ------------------------------------------------------------------------------------------------------ */
 
 /* Open a regular file that nobody but root and ourselves can have written. */
 static int
@@ -49,7 +50,8 @@ open_file(struct job *job, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
-        refuse(job, errno == ENOENT || errno == ENOTDIR ? PARENT_OPEN_NOT_FOUND : PARENT_OPEN_UNAVAILABLE, strerror(errno));
+        refuse(job, errno == ENOENT || errno == ENOTDIR ? PARENT_OPEN_NOT_FOUND : PARENT_OPEN_UNAVAILABLE,
+               strerror(errno));
         return -1;
     }
     struct stat st;
@@ -139,7 +141,7 @@ open_include(struct job *job)
         job->fd = open_file(job, job->included);
 }
 
-/* --- sockets ---------------------------------------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------------------------------------------------------------------- */
 
 static int
 connect_to(const struct sockaddr *to, socklen_t len)
@@ -192,7 +194,7 @@ open_socket(struct job *job)
         refuse(job, errno == ENOENT ? PARENT_OPEN_NOT_FOUND : PARENT_OPEN_UNAVAILABLE, strerror(errno));
 }
 
-/* --- users ------------------------------------------------------------------------------------------------------------------ */
+/* --- users ------------------------------------------------------------------------------------------------------ */
 
 static void
 find_user(struct job *job)
@@ -223,7 +225,7 @@ job_run(void *arg)
     }
 }
 
-/* --- requests --------------------------------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------------------------- */
 
 /* Copy a path of the configuration; not set, it is refused. */
 static bool
@@ -260,6 +262,7 @@ static bool
 job_prepare(struct job *job, const struct config *config, struct span name)
 {
     const struct config_domain *domain;
+    bool has_map;
     switch (job->kind) {
     case PARENT_OPEN_ALIASES: return take_path(job, config->local.aliases.value, job->path);
     case PARENT_OPEN_INCLUDE:
@@ -269,7 +272,8 @@ job_prepare(struct job *job, const struct config *config, struct span name)
         return take_path(job, domain == NULL ? SPAN_EMPTY : domain->recipients.file, job->path);
     case PARENT_OPEN_SOCKETMAP:
         domain = config_domain_find(config, name);
-        return take_endpoint(job, domain != NULL && domain->recipients.has_socketmap ? &domain->recipients.socketmap : NULL);
+        has_map = domain != NULL && domain->recipients.has_socketmap;
+        return take_endpoint(job, has_map ? &domain->recipients.socketmap : NULL);
     case PARENT_OPEN_LMTP: return take_endpoint(job, lmtp_find(config, name));
     case PARENT_OPEN_USER:
         job->min_uid = config->local.min_uid.value;

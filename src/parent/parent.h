@@ -32,7 +32,7 @@ enum {
     PARENT_NEW_EDGES_WAIT_S = 30,
 };
 
-/* --- identity.c ------------------------------------------------------------------------------------------------------ */
+/* --- identity.c ------------------------------------------------------------------------------------------------- */
 
 struct identity {
     uint32_t uid; /* 0: as the parent, which is not root then */
@@ -40,15 +40,16 @@ struct identity {
 };
 
 /*
- * Find what each role runs as. A user named in the configuration has to exist; where nobody named one and the default name does not
- * exist either, a number is taken that needs no entry anywhere. False: `problems` say why.
+ * Find what each role runs as. A user named in the configuration has to exist; where nobody named one and the default
+ * name does not exist either, a number is taken that needs no entry anywhere. False: `problems` say why.
  */
-bool identities_find(const struct config *config, bool is_root, struct config_problems *problems, struct identity ids[ROLE_COUNT]);
+bool identities_find(const struct config *config, bool is_root, struct config_problems *problems,
+                     struct identity ids[ROLE_COUNT]);
 
 /* The number of a group by name or number; false when it does not exist. */
 bool identity_group_find(struct span name, uint32_t *ret);
 
-/* --- directories.c --------------------------------------------------------------------------------------------------- */
+/* --- directories.c ---------------------------------------------------------------------------------------------- */
 
 struct directories {
     int data[ROLE_COUNT]; /* descriptors, -1: none */
@@ -61,7 +62,7 @@ bool directories_open(const struct config *config, const struct identity ids[ROL
                       struct config_problems *problems, struct directories *ret);
 void directories_close(struct directories *d);
 
-/* --- bind.c, holder.c ------------------------------------------------------------------------------------------------ */
+/* --- bind.c, holder.c ------------------------------------------------------------------------------------------- */
 
 /* A listening socket. */
 struct bound {
@@ -80,22 +81,22 @@ struct bound_set {
 };
 
 /*
- * Open every socket that `config` wants for `edges` edge processes: those that `old` (may be NULL) has are shared with it, the others are
- * bound anew. False: `problems` say why, nothing was changed.
+ * Open every socket that `config` wants for `edges` edge processes: those that `old` (may be NULL) has are shared
+ * with it, the others are bound anew. False: `problems` say why, nothing was changed.
  */
-bool bound_set_open(const struct config *config, size_t edges, const struct bound_set *old, struct config_problems *problems,
-                    struct bound_set *ret);
+bool bound_set_open(const struct config *config, size_t edges, const struct bound_set *old,
+                    struct config_problems *problems, struct bound_set *ret);
 
 /* Close what `keep` (may be NULL) does not share, and remove the names of Unix sockets. */
 void bound_set_close(struct bound_set *set, const struct bound_set *keep);
 
 /*
- * Say in `to` who listens on that TCP port and how to stop it: "master (pid 812); stop it with: systemctl stop postfix.service".
- * Empty when nobody can be found.
+ * Say in `to` who listens on that TCP port and how to stop it: "master (pid 812); stop it with: systemctl stop
+ * postfix.service". Empty when nobody can be found.
  */
 void holder_describe(const struct config_endpoint *endpoint, struct buf *to);
 
-/* --- generation.c ---------------------------------------------------------------------------------------------------- */
+/* --- generation.c ----------------------------------------------------------------------------------------------- */
 
 /* A configuration in use, or about to be. */
 struct generation {
@@ -109,7 +110,7 @@ struct generation {
 bool generation_read(const char *path, uint32_t number, struct config_problems *problems, struct generation *ret);
 void generation_done(struct generation *g);
 
-/* --- the parent ------------------------------------------------------------------------------------------------------ */
+/* --- the parent ------------------------------------------------------------------------------------------------- */
 
 enum child_state { CHILD_STARTING, CHILD_READY, CHILD_STOPPING, CHILD_WAITING };
 
@@ -168,7 +169,7 @@ struct parent {
     struct semaphore outside_jobs; /* open.c: look-ups and connects under way */
 };
 
-/* --- spawn.c --------------------------------------------------------------------------------------------------------- */
+/* --- spawn.c ---------------------------------------------------------------------------------------------------- */
 
 /* Open the executables of the roles below parent->libexec or beside our own. False: said on standard error. */
 bool executables_open(struct parent *parent);
@@ -182,7 +183,7 @@ bool role_connects(const struct config *config, enum ipc_role role);
 /* Start the process of a child and give it a channel. Blocks for the fork. */
 NODISCARD enum err child_start(struct child *child);
 
-/* --- supervise.c ----------------------------------------------------------------------------------------------------- */
+/* --- supervise.c ------------------------------------------------------------------------------------------------ */
 
 /* Begin to keep a process of `role` alive; edges have their slot. ERR_LIMIT. */
 NODISCARD enum err child_new(struct parent *parent, enum ipc_role role, uint16_t slot, struct child **ret);
@@ -201,7 +202,7 @@ void supervise_stop(struct fiber *f, struct parent *parent);
 
 bool supervise_all_ready(struct parent *parent);
 
-/* --- reload.c, notify.c, status.c ------------------------------------------------------------------------------------ */
+/* --- reload.c, notify.c, status.c ------------------------------------------------------------------------------- */
 
 /* Waits for wishes to reload and fulfils them, one at a time. A fiber. */
 fiber_fn reload_run;
@@ -220,7 +221,7 @@ void status_print(struct parent *parent, struct buf *to);
 /* The counters of the parent, in `mem`. ERR_LIMIT. */
 NODISCARD enum err status_count(struct parent *parent, struct arena *mem, struct ipc_role_status_reply *ret);
 
-/* --- service.c, open.c, deliver_spawn.c ------------------------------------------------------------------------------ */
+/* --- service.c, open.c, deliver_spawn.c ------------------------------------------------------------------------- */
 
 extern const struct ipc_parent_service parent_service;
 
@@ -228,18 +229,19 @@ void parent_open(struct fiber *f, struct parent *parent, struct ipc_peer *from, 
                  struct arena *mem, struct ipc_parent_open_reply *ret);
 
 /*
- * Deliver to a user of this machine by a process of that user. Suspends until it has ended. The descriptors of `request` stay
- * the caller's.
+ * Deliver to a user of this machine by a process of that user. Suspends until it has ended. The descriptors of
+ * `request` stay the caller's.
  */
 void deliver_spawn(struct fiber *f, struct parent *parent, const struct ipc_deliver_user *request, struct arena *mem,
                    struct ipc_deliver_user_reply *ret);
 
-/* --- parent.c -------------------------------------------------------------------------------------------------------- */
+/* --- parent.c --------------------------------------------------------------------------------------------------- */
 
 /* Run all roles until asked to stop and all have ended. The first fiber of the process. */
 fiber_fn parent_run;
 
 /* Write each problem as an event, and all of them as text to `to` (may be NULL). */
-void parent_log_problems(struct parent *parent, enum log_event event, const struct config_problems *problems, struct buf *to);
+void parent_log_problems(struct parent *parent, enum log_event event, const struct config_problems *problems,
+                         struct buf *to);
 
 #endif

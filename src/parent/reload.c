@@ -1,10 +1,11 @@
 /*
  * reload.c - from one configuration to the next without losing a session.
  *
- * The new one is read, parsed, compared with what cannot change in a running server, and its sockets are bound; with any mistake
- * nothing changes and everything that is wrong is logged. Then a new generation of edges is started beside the old one, which stops listening once the
- * new one serves and whose sessions go on to their own end. The other roles take the new configuration as they run, if they can
- * (`reconfigure`), and are otherwise ended and started again, one after the other; who calls them meanwhile waits.
+ * The new one is read, parsed, compared with what cannot change in a running server, and its sockets are bound; with
+ * any mistake nothing changes and everything that is wrong is logged. Then a new generation of edges is started
+ * beside the old one, which stops listening once the new one serves and whose sessions go on to their own end. The
+ * other roles take the new configuration as they run, if they can (`reconfigure`), and are otherwise ended and
+ * started again, one after the other; who calls them meanwhile waits.
  */
 #include "parent/parent.h"
 
@@ -30,13 +31,15 @@ reading_job(void *arg)
     r->is_good = generation_read(r->path, r->number, r->problems, &r->generation);
 }
 
-/* --- judging -------------------------------------------------------------------------------------------------------------- */
+/* --- judging ---------------------------------------------------------------------------------------------------- */
 
 static void
-check_same(const struct config_text *now, const struct config_text *wanted, const char *key, struct config_problems *problems)
+check_same(const struct config_text *now, const struct config_text *wanted, const char *key,
+           struct config_problems *problems)
 {
     if (!span_equal(now->value, wanted->value))
-        config_problem_add(problems, 0, wanted->pos, "%s cannot change while the server runs ('" SPAN_FMT "' is in use); restart it",
+        config_problem_add(problems, 0, wanted->pos,
+                           "%s cannot change while the server runs ('" SPAN_FMT "' is in use); restart it",
                            key, SPAN_ARG(now->value));
 }
 
@@ -58,7 +61,7 @@ check_unchangeable(const struct config *now, const struct config *wanted, struct
     return problems->count == 0;
 }
 
-/* --- edges ---------------------------------------------------------------------------------------------------------------- */
+/* --- edges ------------------------------------------------------------------------------------------------------ */
 
 static bool
 is_edge_of(const struct child *child, uint32_t generation)
@@ -89,8 +92,8 @@ stop_edges(struct parent *parent, uint32_t generation, bool is_of_it, uint64_t g
 }
 
 /*
- * An edge of the old generation that died while the new one came up was started again as one of the new: with two edges for
- * one slot the later one goes.
+ * An edge of the old generation that died while the new one came up was started again as one of the new: with two
+ * edges for one slot the later one goes.
  */
 static void
 stop_surplus_edges(struct parent *parent)
@@ -120,7 +123,7 @@ start_edges(struct fiber *f, struct parent *parent)
     return ERR_OK;
 }
 
-/* --- the other roles ------------------------------------------------------------------------------------------------------ */
+/* --- the other roles -------------------------------------------------------------------------------------------- */
 
 static enum err
 give_config(struct parent *parent, struct child *child)
@@ -133,7 +136,10 @@ give_config(struct parent *parent, struct child *child)
     return e;
 }
 
-/* The next child, of the roles with one process, that has an older configuration and was not looked at yet; NULL when all have. */
+/*
+ * The next child, of the roles with one process, that has an older configuration and was not looked at yet; NULL when
+ * all have.
+ */
 static struct child *
 next_outdated(struct parent *parent, unsigned seen)
 {
@@ -174,11 +180,12 @@ update_others(struct fiber *f, struct parent *parent)
     return ERR_OK;
 }
 
-/* --- the reload ----------------------------------------------------------------------------------------------------------- */
+/* --- the reload ------------------------------------------------------------------------------------------------- */
 
 /* Swap, and back again when the new edges do not come up. The old ones serve until then. */
 static enum err
-swap(struct fiber *f, struct parent *parent, struct generation *wanted, struct bound_set *bound, struct config_problems *problems)
+swap(struct fiber *f, struct parent *parent, struct generation *wanted, struct bound_set *bound,
+     struct config_problems *problems)
 {
     struct generation old = parent->now;
     struct bound_set old_bound = parent->bound;
@@ -187,7 +194,8 @@ swap(struct fiber *f, struct parent *parent, struct generation *wanted, struct b
     enum err e = start_edges(f, parent);
     if (e != ERR_OK) {
         stop_edges(parent, parent->now.number, true, 0);
-        config_problem_add(problems, 0, SOURCE_POS_DEFAULT, "the new edges do not serve (%s); the old ones stay", err_name(e));
+        config_problem_add(problems, 0, SOURCE_POS_DEFAULT, "the new edges do not serve (%s); the old ones stay",
+                           err_name(e));
         parent->now = old;
         parent->bound = old_bound;
         bound_set_close(bound, &old_bound);
@@ -198,7 +206,8 @@ swap(struct fiber *f, struct parent *parent, struct generation *wanted, struct b
     stop_surplus_edges(parent);
     bound_set_close(&old_bound, bound);
     generation_done(&old);
-    log_write(&parent->log, LOG_CONFIG_LOADED, LOG_U64(KEY_GENERATION, parent->now.number), LOG_CSTR(KEY_FILE, parent->config_path));
+    log_write(&parent->log, LOG_CONFIG_LOADED, LOG_U64(KEY_GENERATION, parent->now.number),
+              LOG_CSTR(KEY_FILE, parent->config_path));
     parent->log.options = role_log_options(parent->now.config);
     return update_others(f, parent);
 }

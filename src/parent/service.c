@@ -1,5 +1,6 @@
 /*
- * service.c - what the parent's children say and ask. They are not trusted: each request is judged against the configuration.
+ * service.c - what the parent's children say and ask. They are not trusted: each request is judged against the
+ * configuration.
  */
 #include "parent/parent.h"
 
@@ -8,7 +9,7 @@
 
 enum { RELOAD_WAIT_S = 300 };
 
-/* --- what they say -------------------------------------------------------------------------------------------------------- */
+/* --- what they say ---------------------------------------------------------------------------------------------- */
 
 static struct child *
 child_of(struct parent *parent, const struct ipc_peer *peer)
@@ -35,7 +36,8 @@ serve_ready(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_
 }
 
 static void
-serve_reconfigured(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_reconfigured *message, struct arena *mem)
+serve_reconfigured(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_reconfigured *message,
+                   struct arena *mem)
 {
     struct parent *parent = ctx;
     struct child *child = child_of(parent, from);
@@ -47,16 +49,16 @@ serve_reconfigured(struct fiber *f, void *ctx, struct ipc_peer *from, const stru
         cond_broadcast(&parent->changed);
         return;
     }
-    log_write(&parent->log, LOG_INTERNAL_FAULT, LOG_CSTR(KEY_PHASE, "reconfigure"), LOG_CSTR(KEY_ROLE, ipc_role_name(from->role)),
-              LOG_TEXT(KEY_DETAIL, message->reason));
+    log_write(&parent->log, LOG_INTERNAL_FAULT, LOG_CSTR(KEY_PHASE, "reconfigure"),
+              LOG_CSTR(KEY_ROLE, ipc_role_name(from->role)), LOG_TEXT(KEY_DETAIL, message->reason));
     child_stop(child, parent->now.config->stop_grace_ms.value, true, false);
 }
 
-/* --- what they ask -------------------------------------------------------------------------------------------------------- */
+/* --- what they ask ---------------------------------------------------------------------------------------------- */
 
 static void
-serve_deliver_user(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_deliver_user *request, struct arena *mem,
-                   struct ipc_deliver_user_reply *ret)
+serve_deliver_user(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_deliver_user *request,
+                   struct arena *mem, struct ipc_deliver_user_reply *ret)
 {
     struct parent *parent = ctx;
     (void)from;
@@ -66,15 +68,15 @@ serve_deliver_user(struct fiber *f, void *ctx, struct ipc_peer *from, const stru
 }
 
 static void
-serve_parent_open(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_parent_open *request, struct arena *mem,
-                  struct ipc_parent_open_reply *ret)
+serve_parent_open(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_parent_open *request,
+                  struct arena *mem, struct ipc_parent_open_reply *ret)
 {
     parent_open(f, ctx, from, request, mem, ret);
 }
 
 static void
-serve_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request, struct arena *mem,
-                  struct ipc_role_status_reply *ret)
+serve_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request,
+                  struct arena *mem, struct ipc_role_status_reply *ret)
 {
     struct parent *parent = ctx;
     struct buf text;
@@ -88,7 +90,7 @@ serve_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struc
     buf_done(&text);
 }
 
-/* --- what operators ask, through control ------------------------------------------------------------------------------------ */
+/* --- what operators ask, through control ------------------------------------------------------------------------ */
 
 typedef uint8_t verb_fn(struct fiber *f, struct parent *parent, struct buf *to);
 

@@ -15,9 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const enum ipc_role started_roles[] = {ROLE_EDGE, ROLE_QUEUE, ROLE_LOCAL, ROLE_RESOLVER, ROLE_DIRECTORY, ROLE_CONTROL};
+static const enum ipc_role started_roles[] = {ROLE_EDGE, ROLE_QUEUE, ROLE_LOCAL, ROLE_RESOLVER, ROLE_DIRECTORY,
+                                              ROLE_CONTROL};
 
-/* --- executables --------------------------------------------------------------------------------------------------------- */
+/* --- executables ------------------------------------------------------------------------------------------------ */
 
 /* The directory of our own executable, without its final slash. */
 static bool
@@ -70,7 +71,7 @@ executables_open(struct parent *parent)
     return is_good;
 }
 
-/* --- what a child inherits -------------------------------------------------------------------------------------------------- */
+/* --- what a child inherits -------------------------------------------------------------------------------------- */
 
 void
 environment_choose(struct parent *parent)
@@ -169,7 +170,7 @@ start_record(struct child *child, struct inheritance *in, int *ret)
     return e;
 }
 
-/* --- the start --------------------------------------------------------------------------------------------------------------- */
+/* --- the start -------------------------------------------------------------------------------------------------- */
 
 static void
 on_exit_of_child(void *arg, struct process *process, const struct process_exit *exit)

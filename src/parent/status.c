@@ -30,9 +30,10 @@ static void
 child_print(struct parent *parent, const struct child *child, struct buf *to)
 {
     bool is_known = child->state == CHILD_READY || child->state == CHILD_STOPPING;
-    buf_printf(to, "%s.%u state=%s pid=%d generation=%u restarts=%u age_s=%lld", ipc_role_name(child->role), child->instance,
-               state_name(child), child->process == NULL ? 0 : (int)process_pid(child->process), child->generation, child->restarts,
-               (long long)((rt_now_ns(parent->rt) - child->started_at_ns) / NS_PER_S));
+    buf_printf(to, "%s.%u state=%s pid=%d generation=%u restarts=%u age_s=%lld", ipc_role_name(child->role),
+               child->instance,
+               state_name(child), child->process == NULL ? 0 : (int)process_pid(child->process), child->generation,
+               child->restarts, (long long)((rt_now_ns(parent->rt) - child->started_at_ns) / NS_PER_S));
     if (is_known)
         buf_printf(to, " uid=%u root=%s seccomp=%s landlock=%u", child->report.uid, root_name(child->report.root),
                    child->report.has_seccomp ? "yes" : "no", child->report.landlock_abi);

@@ -1,8 +1,9 @@
 /*
  * supervise.c - every process of every role kept alive, connected to those it talks to, and ended in order.
  *
- * One fiber a child: start, wait for its end, wait a little, start again. An edge is back within a second however often it dies; the
- * waits of the others grow to BACKOFF_MAX_NS. With each start the process and all that talk to it get new ends of a channel.
+ * One fiber a child: start, wait for its end, wait a little, start again. An edge is back within a second however
+ * often it dies; the waits of the others grow to BACKOFF_MAX_NS. With each start the process and all that talk to it
+ * get new ends of a channel.
  */
 #include "parent/parent.h"
 
@@ -19,7 +20,7 @@
 #define BACKOFF_EDGE_MAX_NS (500 * NS_PER_MS)
 #define BACKOFF_MAX_NS (5 * NS_PER_S)
 
-/* --- channels between children ------------------------------------------------------------------------------------------ */
+/* --- channels between children ---------------------------------------------------------------------------------- */
 
 static struct ipc_link *
 link_of(const struct child *child)
@@ -55,7 +56,10 @@ is_running(const struct child *child)
     return child->process != NULL && !child->has_ended;
 }
 
-/* Connect a child that has just been started with all that run. One that cannot be connected is killed, and tried again. */
+/*
+ * Connect a child that has just been started with all that run. One that cannot be connected is killed, and tried
+ * again.
+ */
 static void
 connect_to_all(struct child *child)
 {
@@ -67,14 +71,15 @@ connect_to_all(struct child *child)
         enum err e = connect_children(child, other);
         if (e == ERR_OK)
             continue;
-        log_write(&parent->log, LOG_INTERNAL_FAULT, LOG_CSTR(KEY_PHASE, "connect"), LOG_CSTR(KEY_ROLE, ipc_role_name(child->role)),
+        log_write(&parent->log, LOG_INTERNAL_FAULT, LOG_CSTR(KEY_PHASE, "connect"),
+                  LOG_CSTR(KEY_ROLE, ipc_role_name(child->role)),
                   LOG_U64(KEY_INSTANCE, child->instance), LOG_ERR(KEY_ERROR, e));
         process_signal(child->process, SIGKILL);
         return;
     }
 }
 
-/* --- the life of one child ------------------------------------------------------------------------------------------------ */
+/* --- the life of one child -------------------------------------------------------------------------------------- */
 
 static int64_t
 backoff_ns(const struct child *child)
@@ -107,7 +112,8 @@ begin(struct child *child)
     child->started_at_ns = rt_now_ns(parent->rt);
     enum err e = child_start(child);
     if (e != ERR_OK) {
-        log_write(&parent->log, LOG_INTERNAL_FAULT, LOG_CSTR(KEY_PHASE, "start"), LOG_CSTR(KEY_ROLE, ipc_role_name(child->role)),
+        log_write(&parent->log, LOG_INTERNAL_FAULT, LOG_CSTR(KEY_PHASE, "start"),
+                  LOG_CSTR(KEY_ROLE, ipc_role_name(child->role)),
                   LOG_U64(KEY_INSTANCE, child->instance), LOG_ERR(KEY_ERROR, e));
         child->quick_deaths++;
         return false;
@@ -138,7 +144,8 @@ note_end(struct child *child)
     struct parent *parent = child->parent;
     bool was_asked = child->state == CHILD_STOPPING;
     if (!was_asked || child->exit.signal != 0)
-        log_write(&parent->log, was_asked ? LOG_CHILD_KILLED : LOG_CHILD_DIED, LOG_CSTR(KEY_ROLE, ipc_role_name(child->role)),
+        log_write(&parent->log, was_asked ? LOG_CHILD_KILLED : LOG_CHILD_DIED,
+                  LOG_CSTR(KEY_ROLE, ipc_role_name(child->role)),
                   LOG_U64(KEY_INSTANCE, child->instance), LOG_I64(KEY_PID, child->exit.pid),
                   LOG_I64(KEY_EXIT_STATUS, child->exit.code), LOG_I64(KEY_SIGNAL, child->exit.signal));
     process_free(child->process);
@@ -182,7 +189,7 @@ child_run(struct fiber *f, void *arg)
     cond_broadcast(&parent->changed);
 }
 
-/* --- children ------------------------------------------------------------------------------------------------------------- */
+/* --- children --------------------------------------------------------------------------------------------------- */
 
 struct child *
 child_find(struct parent *parent, enum ipc_role role, uint16_t instance)
@@ -195,7 +202,10 @@ child_find(struct parent *parent, enum ipc_role role, uint16_t instance)
     return NULL;
 }
 
-/* Edges of two generations live side by side, so their numbers are the lowest that nobody has; the other roles have one process, 0. */
+/*
+ * Edges of two generations live side by side, so their numbers are the lowest that nobody has; the other roles have
+ * one process, 0.
+ */
 static uint16_t
 instance_choose(struct parent *parent, enum ipc_role role)
 {
@@ -236,13 +246,14 @@ child_stop(struct child *child, uint64_t grace_ms, bool is_superseded, bool is_u
         return;
     child->state = CHILD_STOPPING;
     child->kill_at = deadline_in(parent->rt, (int64_t)grace_ms * NS_PER_MS + PARENT_KILL_AFTER_S * NS_PER_S);
-    struct ipc_stop stop = {.grace_ms = grace_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)grace_ms, .is_superseded = is_superseded};
+    struct ipc_stop stop = {.grace_ms = grace_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)grace_ms,
+                            .is_superseded = is_superseded};
     struct ipc_link *link = link_of(child);
     if (link == NULL || ipc_post_stop(link, &stop) != ERR_OK)
         process_signal(child->process, SIGTERM); /* no channel any more */
 }
 
-/* --- all of them ----------------------------------------------------------------------------------------------------------- */
+/* --- all of them ------------------------------------------------------------------------------------------------ */
 
 enum err
 supervise_start(struct parent *parent)

@@ -1,8 +1,9 @@
 /*
  * ipc_channel_fuzz.c - a hub whose peer sends anything: frames, descriptors, replies to a call under way.
  *
- * Input: role of the hub, role of the peer, then packets: length (2 octets, big-endian), descriptors (1 octet), so many octets. Each
- * request that decodes is served by reading all of it. Nothing may crash, leak or read what is not there.
+ * Input: role of the hub, role of the peer, then packets: length (2 octets, big-endian), descriptors (1 octet), so
+ * many octets. Each request that decodes is served by reading all of it. Nothing may crash, leak or read what is not
+ * there.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ struct attack {
 
 /* Encode the request again: that touches every octet of every text. Its descriptors are ours to close. */
 static void
-serve(const void *service, struct fiber *f, void *ctx, struct ipc_peer *from, const void *request, struct arena *mem, void *reply)
+serve(const void *service, struct fiber *f, void *ctx, struct ipc_peer *from, const void *request, struct arena *mem,
+      void *reply)
 {
     const struct ipc_form *form = service;
     size_t bytes, fd_count;
@@ -43,8 +45,8 @@ serve(const void *service, struct fiber *f, void *ctx, struct ipc_peer *from, co
     (void)e;
 }
 
-#define EACH_TYPE(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) \
-    X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
+#define EACH_TYPE(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) \
+    X(16) X(17) X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31)
 #define SERVE_TYPE(n) \
     static void serve_##n(const void *service, struct fiber *f, void *ctx, struct ipc_peer *from, const void *request, \
                           struct arena *mem, void *reply) \
@@ -103,7 +105,8 @@ call(struct fiber *f, void *arg)
     struct ipc_recipient_check_reply reply;
     struct arena mem;
     arena_init(&mem, 4096);
-    enum err e = ipc_recipient_check(f, deadline_in(fiber_rt(f), 50 * NS_PER_MS), ipc_hub_link(hub, ROLE_DIRECTORY), &request, &mem,
+    enum err e = ipc_recipient_check(f, deadline_in(fiber_rt(f), 50 * NS_PER_MS), ipc_hub_link(hub, ROLE_DIRECTORY),
+                                     &request, &mem,
                                      &reply);
     (void)e;
     arena_clear(&mem);
@@ -147,7 +150,8 @@ attack_run(struct fiber *f, void *arg)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum ipc_role roles[] = {ROLE_EDGE, ROLE_QUEUE, ROLE_LOCAL, ROLE_RESOLVER, ROLE_DIRECTORY, ROLE_CONTROL, ROLE_PARENT};
+    static const enum ipc_role roles[] = {ROLE_EDGE, ROLE_QUEUE, ROLE_LOCAL, ROLE_RESOLVER, ROLE_DIRECTORY,
+                                          ROLE_CONTROL, ROLE_PARENT};
     struct rt_real_options options = {.log_fd = -1};
     struct rt *rt;
     if (size < 2)

@@ -1,7 +1,8 @@
 /*
  * ipc_codec_fuzz.c - every decoder, and the frames of a packet.
  *
- * Input: number of a form, number of descriptors, an encoding. What decodes encodes to the same octets. Number 255: the rest is a packet.
+ * Input: number of a form, number of descriptors, an encoding. What decodes encodes to the same octets. Number 255:
+ * the rest is a packet.
  */
 #include <stdlib.h>
 

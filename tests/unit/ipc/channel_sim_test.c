@@ -1,8 +1,8 @@
 /*
  * channel_sim_test.c - calls between simulated processes of which one dies again and again, under many seeds.
  *
- * What must hold whatever happens: a call that returns ERR_OK has the answer to its own question and was served; every call returns by
- * its deadline; posts arrive in order; nothing leaks; one seed is one run.
+ * What must hold whatever happens: a call that returns ERR_OK has the answer to its own question and was served;
+ * every call returns by its deadline; posts arrive in order; nothing leaks; one seed is one run.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,11 +35,11 @@ struct world {
     bool is_over;
 };
 
-/* --- the queue, which dies ------------------------------------------------------------------------------------------- */
+/* --- the queue, which dies -------------------------------------------------------------------------------------- */
 
 static void
-serve_chunk(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_chunk *request, struct arena *mem,
-            struct ipc_message_chunk_reply *ret)
+serve_chunk(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_chunk *request,
+            struct arena *mem, struct ipc_message_chunk_reply *ret)
 {
     struct world *w = ctx;
     (void)from, (void)mem;
@@ -53,7 +53,8 @@ serve_chunk(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_
 }
 
 static void
-serve_abort(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_abort *message, struct arena *mem)
+serve_abort(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_abort *message,
+            struct arena *mem)
 {
     struct world *w = ctx;
     (void)f, (void)from, (void)mem;
@@ -142,7 +143,7 @@ on_queue_exit(void *arg, struct sim_process *p, enum sim_exit how)
     sim_at(w->sim, (int64_t)(400 + sim_random_below(sim_chance(w->sim), 400)) * NS_PER_MS, queue_kill, w);
 }
 
-/* --- the edge, which asks --------------------------------------------------------------------------------------------- */
+/* --- the edge, which asks --------------------------------------------------------------------------------------- */
 
 struct caller {
     struct world *w;
@@ -157,7 +158,8 @@ caller_run(struct fiber *f, void *arg)
     static const uint8_t octets[1000];
     for (uint64_t i = 0; i < CALLS_EACH; i++) {
         uint64_t question = i * CALLERS + c->number;
-        struct ipc_message_chunk request = {.upload = question, .id = SPAN("m"), .data = span_of(octets, question % 1000)};
+        struct ipc_message_chunk request = {.upload = question, .id = SPAN("m"),
+                                            .data = span_of(octets, question % 1000)};
         struct ipc_message_chunk_reply reply = {.result = 255};
         struct deadline by = deadline_in(fiber_rt(f), CALL_NS);
         enum err e = ipc_message_chunk(f, by, ipc_hub_link(w->edge_hub, ROLE_QUEUE), &request, NULL, &reply);
@@ -166,7 +168,8 @@ caller_run(struct fiber *f, void *arg)
         if (e == ERR_OK)
             assert_true(w->times_served[question] > 0);
         w->outcomes[e]++;
-        (void)!ipc_post_message_abort(ipc_hub_link(w->edge_hub, ROLE_QUEUE), &(struct ipc_message_abort){++w->aborts_sent});
+        (void)!ipc_post_message_abort(ipc_hub_link(w->edge_hub, ROLE_QUEUE),
+                                      &(struct ipc_message_abort){++w->aborts_sent});
         (void)!fiber_sleep(f, deadline_in(fiber_rt(f), (int64_t)rt_random_below(fiber_rt(f), 100) * NS_PER_MS));
     }
     w->callers_done++;
@@ -234,7 +237,8 @@ answers_are_right_while_the_peer_dies(void **state)
     /* The test is worth something only when both happened often, and nothing that must not. */
     assert_true(outcomes[ERR_OK] > SEEDS * QUESTIONS / 2);
     assert_true(outcomes[ERR_CLOSED] > SEEDS);
-    assert_int_equal(outcomes[ERR_OK] + outcomes[ERR_CLOSED] + outcomes[ERR_AGAIN] + outcomes[ERR_TIMEOUT], SEEDS * QUESTIONS);
+    assert_int_equal(outcomes[ERR_OK] + outcomes[ERR_CLOSED] + outcomes[ERR_AGAIN] + outcomes[ERR_TIMEOUT],
+                     SEEDS * QUESTIONS);
 }
 
 static void

@@ -1,4 +1,7 @@
-/* channel_test.c - calls, posts, credits, restarts and hostile peers over real socket pairs; both sides in one process. */
+/*
+ * channel_test.c - calls, posts, credits, restarts and hostile peers over real socket pairs; both sides in one
+ * process.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,11 +43,11 @@ struct world {
     bool replies_too_large;
 };
 
-/* --- what the queue does in these tests ----------------------------------------------------------------------------- */
+/* --- what the queue does in these tests ------------------------------------------------------------------------- */
 
 static void
-serve_commit(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_commit *request, struct arena *mem,
-             struct ipc_message_commit_reply *ret)
+serve_commit(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_commit *request,
+             struct arena *mem, struct ipc_message_commit_reply *ret)
 {
     struct world *w = ctx;
     (void)mem;
@@ -60,15 +63,16 @@ serve_commit(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc
 }
 
 static void
-serve_chunk(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_chunk *request, struct arena *mem,
-            struct ipc_message_chunk_reply *ret)
+serve_chunk(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_chunk *request,
+            struct arena *mem, struct ipc_message_chunk_reply *ret)
 {
     (void)f, (void)ctx, (void)from, (void)mem;
     ret->result = request->data.len > 0 ? request->data.data[request->data.len - 1] : 0;
 }
 
 static void
-serve_abort(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_abort *message, struct arena *mem)
+serve_abort(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_abort *message,
+            struct arena *mem)
 {
     struct world *w = ctx;
     (void)f, (void)from, (void)mem;
@@ -77,8 +81,8 @@ serve_abort(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_
 }
 
 static void
-serve_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request, struct arena *mem,
-             struct ipc_role_status_reply *ret)
+serve_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request,
+             struct arena *mem, struct ipc_role_status_reply *ret)
 {
     (void)f, (void)ctx, (void)from;
     struct ipc_counter *counters = arena_alloc(mem, 2 * sizeof(*counters));
@@ -98,37 +102,43 @@ serve_list(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_q
 }
 
 static void
-serve_envelope(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_envelope *request, struct arena *mem,
-               struct ipc_queue_envelope_reply *ret)
+serve_envelope(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_envelope *request,
+               struct arena *mem, struct ipc_queue_envelope_reply *ret)
 {
     (void)f, (void)from, (void)request;
     struct world *w = ctx;
-    size_t len = w->replies_too_large ? IPC_QUEUE_ENVELOPE_REPLY_ENVELOPE_MAX + 1 : IPC_QUEUE_ENVELOPE_REPLY_ENVELOPE_MAX;
+    size_t len = IPC_QUEUE_ENVELOPE_REPLY_ENVELOPE_MAX + (w->replies_too_large ? 1 : 0);
     void *bytes = arena_alloc(mem, len);
     assert_non_null(bytes);
     ret->envelope = span_of(bytes, len);
 }
 
 static void
-serve_content(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_content *request, struct arena *mem,
-              struct ipc_queue_content_reply *ret)
+serve_content(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_content *request,
+              struct arena *mem, struct ipc_queue_content_reply *ret)
 {
     (void)f, (void)ctx, (void)from, (void)request, (void)mem, (void)ret;
 }
 
 static void
-serve_change(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_change *request, struct arena *mem,
-             struct ipc_queue_change_reply *ret)
+serve_change(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_change *request,
+             struct arena *mem, struct ipc_queue_change_reply *ret)
 {
     (void)f, (void)ctx, (void)from, (void)request, (void)mem, (void)ret;
 }
 
 static const struct ipc_queue_service queue_service = {
-    .message_chunk = serve_chunk, .message_commit = serve_commit, .message_abort = serve_abort, .role_status = serve_status,
-    .queue_list = serve_list,     .queue_envelope = serve_envelope, .queue_content = serve_content, .queue_change = serve_change,
+    .message_chunk = serve_chunk,
+    .message_commit = serve_commit,
+    .message_abort = serve_abort,
+    .role_status = serve_status,
+    .queue_list = serve_list,
+    .queue_envelope = serve_envelope,
+    .queue_content = serve_content,
+    .queue_change = serve_change,
 };
 
-/* --- scaffolding ---------------------------------------------------------------------------------------------------- */
+/* --- scaffolding ------------------------------------------------------------------------------------------------ */
 
 static void
 pair(int fds[2])
@@ -169,7 +179,8 @@ static enum err
 commit(struct fiber *f, struct world *w, struct deadline by, size_t body_bytes, uint8_t *ret_result)
 {
     static const uint8_t octets[IPC_MESSAGE_COMMIT_BODY_MAX];
-    struct ipc_message_commit request = {.envelope = SPAN("e"), .header = SPAN("h"), .body = span_of(octets, body_bytes)};
+    struct ipc_message_commit request = {.envelope = SPAN("e"), .header = SPAN("h"),
+                                         .body = span_of(octets, body_bytes)};
     struct ipc_message_commit_reply reply = {.result = 255};
     enum err e = ipc_message_commit(f, by, w->to_queue, &request, NULL, &reply);
     *ret_result = reply.result;
@@ -233,7 +244,7 @@ play(void (*fn)(struct world *w))
     } \
     static void name##_play(struct world *w)
 
-/* --- many callers at once ------------------------------------------------------------------------------------------- */
+/* --- many callers at once --------------------------------------------------------------------------------------- */
 
 struct caller {
     struct world *w;
@@ -265,7 +276,7 @@ spawn_callers(struct world *w, struct fiber_group *group, size_t count, struct d
     return callers;
 }
 
-/* --- the tests ------------------------------------------------------------------------------------------------------ */
+/* --- the tests -------------------------------------------------------------------------------------------------- */
 
 SCENE(a_call_is_answered)
 {
@@ -290,8 +301,8 @@ SCENE(replies_bring_texts_and_lists)
     attach(w, control, ROLE_QUEUE, 0, fds[0]);
     attach(w, w->queue, ROLE_CONTROL, 0, fds[1]);
     struct ipc_role_status_reply status;
-    assert_int_equal(ipc_role_status(w->f, in_ms(w, 5000), ipc_hub_link(control, ROLE_QUEUE), &(struct ipc_role_status){42},
-                                     &w->mem, &status), ERR_OK);
+    assert_int_equal(ipc_role_status(w->f, in_ms(w, 5000), ipc_hub_link(control, ROLE_QUEUE),
+                                     &(struct ipc_role_status){42}, &w->mem, &status), ERR_OK);
     assert_int_equal(status.counters_count, 2);
     assert_true(span_equal(status.counters[0].name, SPAN("asked")));
     assert_true(status.counters[0].value == 42);
@@ -321,8 +332,10 @@ SCENE(what_exceeds_the_table_is_not_sent)
     connect_both(w);
     static const uint8_t octets[IPC_MESSAGE_COMMIT_BODY_MAX];
     struct ipc_message_commit_reply reply;
-    struct ipc_message_commit whole = {.header = span_of(octets, sizeof(octets)), .body = span_of(octets, sizeof(octets))};
-    assert_int_equal(ipc_message_commit(w->f, in_ms(w, 1000), w->to_queue, &whole, NULL, &reply), ERR_LIMIT); /* > a frame */
+    struct ipc_message_commit whole = {.header = span_of(octets, sizeof(octets)),
+                                       .body = span_of(octets, sizeof(octets))};
+    assert_int_equal(ipc_message_commit(w->f, in_ms(w, 1000), w->to_queue, &whole, NULL, &reply),
+                     ERR_LIMIT); /* > a frame */
     struct ipc_message_commit field = {.envelope = span_of(octets, IPC_MESSAGE_COMMIT_ENVELOPE_MAX + 1)};
     assert_int_equal(ipc_message_commit(w->f, in_ms(w, 1000), w->to_queue, &field, NULL, &reply), ERR_LIMIT);
     assert_int_equal(ipc_hub_counters(w->edge).calls_sent, 0);
@@ -641,7 +654,7 @@ SCENE(a_canceled_caller_gets_out)
     assert_int_equal(commit(w->f, w, in_ms(w, 5000), 1, &result), ERR_OK);
 }
 
-/* --- descriptors ---------------------------------------------------------------------------------------------------- */
+/* --- descriptors ------------------------------------------------------------------------------------------------ */
 
 static void
 serve_deliver(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_deliver *request, struct arena *mem,
@@ -659,8 +672,8 @@ serve_deliver(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ip
 }
 
 static void
-serve_local_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request, struct arena *mem,
-                   struct ipc_role_status_reply *ret)
+serve_local_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request,
+                   struct arena *mem, struct ipc_role_status_reply *ret)
 {
     (void)f, (void)ctx, (void)from, (void)request, (void)mem, (void)ret;
 }
@@ -725,7 +738,7 @@ SCENE(the_parent_hands_out_channels)
     ipc_hub_free(w->f, parent);
 }
 
-/* --- hostile peers -------------------------------------------------------------------------------------------------- */
+/* --- hostile peers ---------------------------------------------------------------------------------------------- */
 
 static size_t
 put_frame(uint8_t *to, enum ipc_frame_kind kind, uint16_t type, uint32_t call_id, size_t fd_count, size_t body_bytes)
@@ -872,7 +885,8 @@ static const struct {
     {"empty", IPC_FRAME_REPLY, IPC_TYPE_MESSAGE_COMMIT, 0, 0, 0, ERR_PROTOCOL},
     {"to another message", IPC_FRAME_REPLY, IPC_TYPE_MESSAGE_CHUNK, 0, 1, 0, ERR_CLOSED},
     {"to another call", IPC_FRAME_REPLY, IPC_TYPE_MESSAGE_COMMIT, 1, 1, 0, ERR_CLOSED},
-    {"to an earlier call of the slot", IPC_FRAME_REPLY, IPC_TYPE_MESSAGE_COMMIT, (uint32_t)-IPC_CREDITS, 1, 0, ERR_CLOSED},
+    {"to an earlier call of the slot", IPC_FRAME_REPLY, IPC_TYPE_MESSAGE_COMMIT, (uint32_t)-IPC_CREDITS, 1, 0,
+     ERR_CLOSED},
 };
 
 SCENE(an_answer_that_makes_no_sense_ends_the_call)
@@ -905,7 +919,7 @@ SCENE(an_answer_that_makes_no_sense_ends_the_call)
     assert_int_equal(ipc_hub_counters(w->edge).peer_errors, ARRAY_LEN(answers) - 2);
 }
 
-/* --- reports -------------------------------------------------------------------------------------------------------- */
+/* --- reports ---------------------------------------------------------------------------------------------------- */
 
 static void
 note_closed(void *ctx, const struct ipc_closed *closed)

@@ -23,7 +23,8 @@ form_of(const char *name)
 
 /* Encode into an allocation of the exact size, so that the address sanitizer sees one octet too many. */
 static uint8_t *
-encode(const struct ipc_form *form, const void *message, size_t *ret_bytes, int fds[IPC_FORM_FDS_MAX], size_t *ret_fd_count)
+encode(const struct ipc_form *form, const void *message, size_t *ret_bytes, int fds[IPC_FORM_FDS_MAX],
+       size_t *ret_fd_count)
 {
     assert_int_equal(ipc_form_measure(form, message, ret_bytes), ERR_OK);
     uint8_t *bytes = malloc(*ret_bytes + 1);
@@ -42,7 +43,8 @@ texts_lists_and_numbers_come_back(void **state)
         {4, SPAN("example.org"), SPAN_EMPTY, 0},
     };
     struct ipc_source_ref rule = {SPAN("/etc/godwit/godwit.conf"), 12, 5};
-    struct ipc_recipient_expand_reply reply = {.status = 3, .keeps_sender = true, .sender = SPAN("s\0r"), .targets = targets,
+    struct ipc_recipient_expand_reply reply = {.status = 3, .keeps_sender = true, .sender = SPAN("s\0r"),
+                                               .targets = targets,
                                                .targets_count = 2, .more = false, .rule = &rule, .rule_count = 1};
     const struct ipc_form *form = form_of("recipient_expand_reply");
     size_t bytes, fd_count;
@@ -112,7 +114,10 @@ bounds_of_the_table_hold_for_the_sender(void **state)
     assert_int_equal(ipc_form_measure(form, &reply, &bytes), ERR_LIMIT);
 }
 
-/* Each row is a whole encoding of role_status_reply: count (1 octet), then name (1+n), value (8) each, then text (2+n). */
+/*
+ * Each row is a whole encoding of role_status_reply: count (1 octet), then name (1+n), value (8) each, then text
+ * (2+n).
+ */
 static void
 what_is_not_an_encoding_is_refused(void **state)
 {
@@ -146,7 +151,8 @@ what_is_not_an_encoding_is_refused(void **state)
         arena_clear(&mem);
     }
     struct ipc_ready ready;
-    assert_int_equal(ipc_form_decode(form_of("ready"), SPAN("\0\0\0\0\0\0\0\2"), NULL, 0, NULL, true, &ready), ERR_PROTOCOL);
+    assert_int_equal(ipc_form_decode(form_of("ready"), SPAN("\0\0\0\0\0\0\0\2"), NULL, 0, NULL, true, &ready),
+                     ERR_PROTOCOL);
     assert_int_equal(ipc_form_decode(form_of("ready"), SPAN("\0\0\0\0\0\0\0\1"), NULL, 0, NULL, true, &ready), ERR_OK);
     assert_true(ready.reconfigures);
 }
@@ -158,13 +164,17 @@ a_full_arena_is_a_limit(void **state)
     struct arena mem;
     arena_init(&mem, 16);
     struct ipc_role_status_reply back;
-    assert_int_equal(ipc_form_decode(form_of("role_status_reply"), SPAN("\1\1a\0\0\0\0\0\0\0\7\0\0"), NULL, 0, &mem, true, &back),
+    assert_int_equal(ipc_form_decode(form_of("role_status_reply"), SPAN("\1\1a\0\0\0\0\0\0\0\7\0\0"), NULL, 0, &mem,
+                                     true, &back),
                      ERR_LIMIT);
     assert_int_equal(back.counters_count, 0);
     arena_clear(&mem);
 }
 
-/* The shortest encoding of every form is all zero octets; it decodes, and encodes to itself; any other length does not decode. */
+/*
+ * The shortest encoding of every form is all zero octets; it decodes, and encodes to itself; any other length does
+ * not decode.
+ */
 static void
 every_form_has_an_exact_shortest_encoding(void **state)
 {
@@ -198,8 +208,10 @@ the_start_record_comes_back(void **state)
 {
     (void)state;
     struct ipc_start_listener listeners[] = {{SPAN("mx"), 7}, {SPAN("lmtp"), 8}};
-    struct ipc_start start = {.protocol = ipc_protocol, .role = ROLE_EDGE, .instance = 2, .generation = 9, .uid = 900, .data_dir = 5,
-                              .empty_dir = UINT16_MAX, .listeners = listeners, .listeners_count = 2, .config = SPAN("hostname x;")};
+    struct ipc_start start = {.protocol = ipc_protocol, .role = ROLE_EDGE, .instance = 2, .generation = 9, .uid = 900,
+                              .data_dir = 5,
+                              .empty_dir = UINT16_MAX, .listeners = listeners, .listeners_count = 2,
+                              .config = SPAN("hostname x;")};
     struct ipc_start back;
     struct buf bytes;
     buf_init(&bytes, MEM);

@@ -13,7 +13,8 @@ FOLDERS = []  # removed at exit
 
 # name, messages, topology, part of the complaint
 REFUSED = [
-    ("call along no waiting edge", "call ask queue -> edge { n u8; } reply { }", TOPOLOGY, "m.def:1: ask: topology lets no queue"),
+    ("call along no waiting edge", "call ask queue -> edge { n u8; } reply { }", TOPOLOGY,
+     "m.def:1: ask: topology lets no queue"),
     ("cycle of waiting", GOOD, "edge: queue\nqueue: local\nlocal: edge\n", "cycle: edge -> queue -> local -> edge"),
     ("waits for itself", GOOD, "edge: edge queue\n", "cycle: edge -> edge"),
     ("cycle beside an operator", GOOD, "operator control: edge\nedge: queue\nqueue: edge\n", "cycle"),
@@ -24,8 +25,10 @@ REFUSED = [
     ("text beyond any bound", "post tell edge -> queue { t text 99999999; }", TOPOLOGY, "not a number from 1"),
     ("no such type", "post tell edge -> queue { t string 9; }", TOPOLOGY, "no field type 'string'"),
     ("no such struct", "post tell edge -> queue {\n t list part 9; }", TOPOLOGY, "m.def:2: no struct 'part'"),
-    ("structs in a circle", "struct a { b list b 2; }\nstruct b { a list a 2; }\n" + GOOD, TOPOLOGY, "cycle: a -> b -> a"),
-    ("descriptor inside a struct", "struct a { f fd; }\npost tell edge -> queue { a list a 2; }", TOPOLOGY, "descriptor inside"),
+    ("structs in a circle", "struct a { b list b 2; }\nstruct b { a list a 2; }\n" + GOOD, TOPOLOGY,
+     "cycle: a -> b -> a"),
+    ("descriptor inside a struct", "struct a { f fd; }\npost tell edge -> queue { a list a 2; }", TOPOLOGY,
+     "descriptor inside"),
     ("three descriptors", "post tell edge -> queue { a fd; b fd; c fd; }", TOPOLOGY, "more than 2 descriptors"),
     ("second message of a name", GOOD + GOOD, TOPOLOGY, "m.def:3: the name 'ask' is taken"),
     ("second field of a name", "post tell edge -> queue { a u8; a u8; }", TOPOLOGY, "second field 'a'"),
@@ -42,7 +45,8 @@ def run(messages, topology, *rest):
     (folder / "m.def").write_text(messages)
     (folder / "t.def").write_text(topology)
     out = list(rest) or ["m.h", "m.c"]
-    return folder, subprocess.run([sys.executable, IPCGEN, "m.def", "t.def"] + out, cwd=folder, capture_output=True, text=True)
+    command = [sys.executable, IPCGEN, "m.def", "t.def"] + out
+    return folder, subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 class Generator(unittest.TestCase):

@@ -1,9 +1,10 @@
 /*
  * dummy.c - roles that do nothing but show that the parent does its work: DUMMY_ROLE is the role this executable plays.
  *
- * An edge answers each connection with "edge INSTANCE generation GENERATION listener NAME" and then obeys single octets: c asks directory
- * (answer "status N"), x aborts, q ends the connection. Its sessions outlive a reload. Control passes a line "VERB" to the
- * parent and prints "STATUS" and the text. Directory takes a new configuration while it runs, queue does not.
+ * An edge answers each connection with "edge INSTANCE generation GENERATION listener NAME" and then obeys single
+ * octets: c asks directory (answer "status N"), x aborts, q ends the connection. Its sessions outlive a reload.
+ * Control passes a line "VERB" to the parent and prints "STATUS" and the text. Directory takes a new configuration
+ * while it runs, queue does not.
  */
 #include "net/role.h"
 
@@ -46,7 +47,7 @@ say(struct fiber *f, struct session *s, struct buf *text)
     return e;
 }
 
-/* --- edge ----------------------------------------------------------------------------------------------------------- */
+/* --- edge ------------------------------------------------------------------------------------------------------- */
 
 static enum err
 ask_directory(struct fiber *f, struct session *s, struct buf *text)
@@ -55,7 +56,8 @@ ask_directory(struct fiber *f, struct session *s, struct buf *text)
     arena_init(&mem, 64 * 1024);
     struct ipc_recipient_check check = {.local_part = SPAN("alice"), .domain = SPAN("example.test")};
     struct ipc_recipient_check_reply reply;
-    enum err e = ipc_recipient_check(f, soon(s->dummy), ipc_hub_link(s->dummy->env->hub, ROLE_DIRECTORY), &check, &mem, &reply);
+    enum err e = ipc_recipient_check(f, soon(s->dummy), ipc_hub_link(s->dummy->env->hub, ROLE_DIRECTORY), &check, &mem,
+                                     &reply);
     if (e == ERR_OK)
         buf_printf(text, "status %u\n", reply.status);
     else
@@ -68,7 +70,8 @@ static void
 edge_session(struct fiber *f, struct session *s, struct buf *text)
 {
     struct role_env *env = s->dummy->env;
-    buf_printf(text, "edge %u generation %u listener " SPAN_FMT "\n", env->instance, env->generation, SPAN_ARG(s->listener_name));
+    buf_printf(text, "edge %u generation %u listener " SPAN_FMT "\n", env->instance, env->generation,
+               SPAN_ARG(s->listener_name));
     enum err e = say(f, s, text);
     char octet;
     size_t n;
@@ -82,7 +85,7 @@ edge_session(struct fiber *f, struct session *s, struct buf *text)
     }
 }
 
-/* --- control -------------------------------------------------------------------------------------------------------- */
+/* --- control ---------------------------------------------------------------------------------------------------- */
 
 static void
 control_session(struct fiber *f, struct session *s, struct buf *text)
@@ -95,14 +98,15 @@ control_session(struct fiber *f, struct session *s, struct buf *text)
     arena_init(&mem, 256 * 1024);
     struct ipc_parent_command command = {.verb = span_trim(span_of(verb, span_find(span_of(verb, n), '\n')))};
     struct ipc_parent_command_reply reply = {0};
-    enum err e = ipc_parent_command(f, soon(s->dummy), ipc_hub_link(s->dummy->env->hub, ROLE_PARENT), &command, &mem, &reply);
+    enum err e = ipc_parent_command(f, soon(s->dummy), ipc_hub_link(s->dummy->env->hub, ROLE_PARENT), &command, &mem,
+                                    &reply);
     buf_printf(text, "%d\n", e == ERR_OK ? reply.status : -1);
     buf_append(text, e == ERR_OK ? reply.text : span_from_cstr(err_name(e)));
     (void)!say(f, s, text);
     arena_clear(&mem);
 }
 
-/* --- all ------------------------------------------------------------------------------------------------------------- */
+/* --- all -------------------------------------------------------------------------------------------------------- */
 
 static void
 session_run(struct fiber *f, void *arg)
@@ -134,8 +138,8 @@ accept_run(struct fiber *f, void *arg)
 }
 
 static void
-serve_check(const void *service, struct fiber *f, void *ctx, struct ipc_peer *from, const void *request, struct arena *mem,
-            void *reply)
+serve_check(const void *service, struct fiber *f, void *ctx, struct ipc_peer *from, const void *request,
+            struct arena *mem, void *reply)
 {
     struct ipc_recipient_check_reply *ret = reply;
     (void)service, (void)f, (void)ctx, (void)from, (void)request, (void)mem;
