@@ -23,7 +23,7 @@ struct disk_file;
 enum disk_open_flags {
     DISK_READ = 1,
     DISK_WRITE = 2,       /* with DISK_READ: read and write */
-    DISK_CREATE = 4,      /* create when missing, mode 0600 or as disk_dir was configured */
+    DISK_CREATE = 4,      /* create when missing, mode 0600 */
     DISK_EXCLUSIVE = 8,   /* with DISK_CREATE: ERR_EXISTS when it is there */
     DISK_NO_CACHE = 16,   /* read past the page cache (recovery after a crash) where the file system can */
     DISK_APPEND = 32,

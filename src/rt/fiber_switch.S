@@ -6,7 +6,8 @@
  * Saves what a called function has to preserve on the present stack, stores the stack pointer in *save_sp, takes up
  * to_sp and restores from there. A new stack holds the frame that fiber_frame_make() (fiber.c) wrote: its "return"
  * leads to fiber_start, which calls the function in one register with the argument in another and never comes back.
- * Signal masks are not switched: that would cost two system calls.
+ * Signal masks are not switched: that would cost two system calls. There is no CET note in this object, so a
+ * program linked with it runs without shadow stacks, which know nothing of a second stack.
  */
 #if defined(__x86_64__)
 

@@ -108,7 +108,8 @@ log_flush(struct rt_real *r)
             break;
         done += n > 0 ? (size_t)n : slice; /* a sink that is gone takes everything */
     }
-    memmove(r->log, r->log + done, r->log_len - done);
+    if (done > 0)
+        memmove(r->log, r->log + done, r->log_len - done);
     r->log_len -= done;
 }
 

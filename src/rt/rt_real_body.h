@@ -14,7 +14,7 @@
 #include "rt/rt_real.h"
 
 enum {
-    LINGER_MAX = 1024,                    /* connections that are read to their end after we closed them */
+    LINGER_MAX = 512,                     /* connections that are read to their end after we closed them */
     LINGER_BYTES_MAX = 1024 * 1024,       /* what one of them may still send */
     REAL_RANDOM_BYTES = 256,
     REAL_LOG_BYTES = 64 * 1024,

@@ -56,13 +56,19 @@ const struct stream_address *stream_local(const struct stream *s);
 NODISCARD enum err stream_read(struct fiber *f, struct deadline by, struct stream *s, void *dst, size_t cap,
                                size_t *ret_n);
 
-/* Write all of `data`, which must stay as it is until the call returns. ERR_CLOSED when the peer is gone. */
+/*
+ * Write all of `data`, which must stay as it is until the call returns. ERR_CLOSED when the peer is gone. When
+ * another error comes after a part has gone out, every later write is ERR_CLOSED and stream_post() says nothing.
+ */
 NODISCARD enum err stream_write(struct fiber *f, struct deadline by, struct stream *s, struct span data);
 
 /* Last words: hand `data` (copied, at most 4 KiB) to the kernel if it takes it now; never waits, never fails. */
 void stream_post(struct stream *s, struct span data);
 
-/* End the connection in order after what was written or posted; frees `s`. NULL is accepted. Never suspends. */
+/*
+ * End the connection in order after what was written or posted; frees `s`. No fiber may wait in it: end its reader
+ * and writer first. NULL is accepted. Never suspends.
+ */
 void stream_close(struct stream *s);
 
 /* As stream_close(), but lets the peer see a reset where the network has one. */

@@ -466,6 +466,87 @@ accept_without_descriptors(struct fiber *f, void *arg)
     listener_close(l);
 }
 
+/* --- everything at once ------------------------------------------------------------------------------------------- */
+
+enum { STRESS_PAIRS = 30, STRESS_BYTES = 300000 };
+
+struct stress {
+    struct stream *from, *to;
+    uint64_t seed;
+};
+
+static uint64_t
+chance(uint64_t *seed, uint64_t below)
+{
+    *seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return (*seed >> 33) % below;
+}
+
+static void
+stress_write(struct fiber *f, void *arg)
+{
+    struct stress *s = arg;
+    uint64_t seed = s->seed;
+    uint8_t data[20000];
+    for (size_t sent = 0; sent < STRESS_BYTES;) {
+        size_t n = 1 + chance(&seed, chance(&seed, 4) == 0 ? sizeof(data) : 200);
+        n = n < STRESS_BYTES - sent ? n : STRESS_BYTES - sent;
+        for (size_t i = 0; i < n; i++)
+            data[i] = (uint8_t)((sent + i) % 251);
+        OK(stream_write(f, PATIENCE(f), s->from, span_of(data, n)));
+        sent += n;
+        if (chance(&seed, 20) == 0)
+            OK(fiber_sleep(f, deadline_in(fiber_rt(f), (int64_t)chance(&seed, 2) * NS_PER_MS)));
+    }
+}
+
+/* Deadlines that pass at any moment must not lose a byte. */
+static void
+stress_read(struct fiber *f, void *arg)
+{
+    struct stress *s = arg;
+    uint64_t seed = s->seed + 1;
+    uint8_t data[20000];
+    for (size_t got = 0; got < STRESS_BYTES;) {
+        size_t n = 0, cap = 1 + chance(&seed, chance(&seed, 4) == 0 ? sizeof(data) : 300);
+        struct deadline by = deadline_in(fiber_rt(f), (int64_t)chance(&seed, 3) * NS_PER_MS / 2);
+        enum err e = stream_read(f, chance(&seed, 2) == 0 ? by : PATIENCE(f), s->to, data, cap, &n);
+        if (e == ERR_TIMEOUT)
+            continue;
+        OK(e);
+        for (size_t i = 0; i < n; i++)
+            if (data[i] != (uint8_t)((got + i) % 251))
+                fail_msg("byte %zu", got + i);
+        got += n;
+        if (chance(&seed, 30) == 0)
+            OK(fiber_sleep(f, deadline_in(fiber_rt(f), (int64_t)chance(&seed, 2) * NS_PER_MS)));
+    }
+}
+
+static void
+nothing_is_lost_in_a_crowd(struct fiber *f, void *arg)
+{
+    (void)arg;
+    static struct stress s[STRESS_PAIRS];
+    struct fiber_group g;
+    fiber_group_init(&g, f);
+    for (size_t i = 0; i < STRESS_PAIRS; i++) {
+        int pair[2], size = i % 2 == 0 ? 4096 : 100000;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+        s[i].seed = i * 77 + 5;
+        OK(stream_open_fd(fiber_rt(f), pair[0], &s[i].from));
+        OK(stream_open_fd(fiber_rt(f), pair[1], &s[i].to));
+        OK(fiber_group_spawn(&g, "test", stress_write, &s[i]));
+        OK(fiber_group_spawn(&g, "test", stress_read, &s[i]));
+    }
+    OK(fiber_group_join(f, deadline_in(fiber_rt(f), 60 * NS_PER_S), &g));
+    for (size_t i = 0; i < STRESS_PAIRS; i++) {
+        stream_close(s[i].from);
+        stream_close(s[i].to);
+    }
+}
+
 /* Streams left open when the process ends are closed with it: no leak, and the peer sees the end. */
 static void
 leave_open(struct fiber *f, void *arg)
@@ -495,6 +576,7 @@ IN_FIBER(abort_resets)
 IN_FIBER(accept_and_look_at_addresses)
 IN_FIBER(connect_to_a_unix_socket)
 IN_FIBER(accept_without_descriptors)
+IN_FIBER(nothing_is_lost_in_a_crowd)
 
 static void
 test_streams_left_open_end_with_the_process(void **state)
@@ -523,6 +605,7 @@ main(void)
         cmocka_unit_test(test_accept_and_look_at_addresses),
         cmocka_unit_test(test_connect_to_a_unix_socket),
         cmocka_unit_test(test_accept_without_descriptors),
+        cmocka_unit_test(test_nothing_is_lost_in_a_crowd),
         cmocka_unit_test(test_streams_left_open_end_with_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
