@@ -619,6 +619,26 @@ SCENE(a_hub_ends_its_callers_and_its_handlers)
     free(callers);
 }
 
+SCENE(a_hub_that_ends_sends_its_last_answers)
+{
+    ipc_hub_serve(w->queue, &queue_service, w);
+    connect_both(w);
+    w->is_shut = true;
+    struct fiber_group group;
+    struct caller *callers = spawn_callers(w, &group, 50, in_ms(w, 5000), 40);
+    rest(w, 20);
+    w->is_shut = false;
+    cond_broadcast(&w->gate);
+    while (w->commits_done < 50)
+        assert_int_equal(fiber_yield(w->f), ERR_OK);
+    ipc_hub_free(w->f, w->queue);
+    w->queue = NULL;
+    assert_int_equal(fiber_group_join(w->f, in_ms(w, 5000), &group), ERR_OK);
+    for (size_t i = 0; i < 50; i++)
+        assert_int_equal(callers[i].e, ERR_OK);
+    free(callers);
+}
+
 struct canceled_caller {
     struct caller caller;
     struct fiber *f;
@@ -990,6 +1010,7 @@ main(void)
         cmocka_unit_test(posts_arrive_in_order_or_are_counted),
         cmocka_unit_test(posts_to_a_peer_that_does_not_read_are_dropped),
         cmocka_unit_test(a_hub_ends_its_callers_and_its_handlers),
+        cmocka_unit_test(a_hub_that_ends_sends_its_last_answers),
         cmocka_unit_test(a_canceled_caller_gets_out),
         cmocka_unit_test(descriptors_go_along),
         cmocka_unit_test(the_parent_hands_out_channels),
