@@ -20,7 +20,8 @@ struct date {
     uint32_t microsecond;
 };
 
-/* The date at `wall_us` (microseconds since 1970-01-01 UTC), seen `zone_minutes` east of UTC; clamped to years 0-9999. */
+/* The date at `wall_us` (microseconds since 1970-01-01 UTC),
+    seen `zone_minutes` east of it; clamped to years 0-9999. */
 struct date date_from_wall(int64_t wall_us, int32_t zone_minutes);
 
 /* Append "Mon, 2 Nov 2026 09:05:00 +0100", RFC 5322 §3.3. `zone_minutes` within one day either way. */

@@ -38,8 +38,8 @@ take_group(struct span *s, uint8_t group[2])
 }
 
 /*
- * Groups with ":" between, of which the last two may be an IPv4 address. How many, written to ip, at most `groups_max`; -1
- * when `s` is not that. An empty `s` has none.
+ * Groups with ":" between, of which the last two may be an IPv4 address, written to ip. How many, at most `groups_max`;
+ * -1 when `s` is not that. An empty `s` has none.
  */
 static int
 parse_groups(struct span s, int groups_max, bool is_ipv4_allowed, uint8_t *ip)

@@ -35,7 +35,7 @@ is_empty_line(struct span line)
     return span_equal(line, SPAN("\r\n"));
 }
 
-/* The name before the colon, without the blanks that the obsolete syntax allows there (RFC 5322 §4.5); empty if none. */
+/* The name before the colon, without the blanks that the obsolete syntax allows (RFC 5322 §4.5); empty if none. */
 static struct span
 field_name(struct span line)
 {

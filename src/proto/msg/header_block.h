@@ -54,7 +54,7 @@ header_block_span(const struct header_block *h)
 /* One field, borrowed from the section it was read from. */
 struct header_field {
     struct span whole; /* all lines with their ends */
-    struct span name;  /* without blanks before the colon; empty for a line that is not a field, such as "From " of mbox */
+    struct span name;  /* without blanks before the colon; empty where there is none, as in "From " of a mailbox file */
     struct span value; /* after the colon, folds and inner line ends included, without the last line end */
 };
 

@@ -1,8 +1,8 @@
 /*
  * content_scan.h - the inner loop of data_reader and bdat_reader: size, line lengths and flaws. Private to them.
  *
- * Ordinary octets are passed over eight at a time; what may matter (CR, LF, NUL, the other octets below 0x0e, and octets
- * of 0x80 and above until the first was seen) is looked at one by one. In a header, because it must be inlined into both.
+ * Ordinary octets are passed over eight at a time; what may matter (CR, LF, NUL, the other octets below 0x0e, and
+ * octets of 0x80 and above until the first was seen) is looked at one by one. In a header, to be inlined into both.
  */
 #ifndef GODWIT_PROTO_SMTP_CONTENT_SCAN_H
 #define GODWIT_PROTO_SMTP_CONTENT_SCAN_H

@@ -18,22 +18,23 @@ static enum esmtp_result
 read_body(const struct esmtp_context *context, bool has_value, struct span value)
 {
     static const struct {
-        const char *value;
+        struct span value;
         enum smtp_body body;
         unsigned extensions;
     } bodies[] = {
-        {"7BIT", SMTP_BODY_7BIT, SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME},
-        {"8BITMIME", SMTP_BODY_8BITMIME, SMTP_EXT_8BITMIME},
-        {"BINARYMIME", SMTP_BODY_BINARYMIME, SMTP_EXT_BINARYMIME},
+        {SPAN("7BIT"), SMTP_BODY_7BIT, SMTP_EXT_8BITMIME | SMTP_EXT_BINARYMIME},
+        {SPAN("8BITMIME"), SMTP_BODY_8BITMIME, SMTP_EXT_8BITMIME},
+        {SPAN("BINARYMIME"), SMTP_BODY_BINARYMIME, SMTP_EXT_BINARYMIME},
     };
     struct smtp_mail_args *args = context->args;
-    for (size_t i = 0; has_value && i < ARRAY_LEN(bodies); i++)
-        if (span_equal_nocase(value, span_from_cstr(bodies[i].value)) && (context->offered & bodies[i].extensions) != 0) {
-            args->has_body = true;
-            args->body = bodies[i].body;
-            return ESMTP_OK;
-        }
-    return ESMTP_BAD_VALUE;
+    size_t i = 0;
+    while (i < ARRAY_LEN(bodies) && !span_equal_nocase(value, bodies[i].value))
+        i++;
+    if (!has_value || i == ARRAY_LEN(bodies) || (context->offered & bodies[i].extensions) == 0)
+        return ESMTP_BAD_VALUE;
+    args->has_body = true;
+    args->body = bodies[i].body;
+    return ESMTP_OK;
 }
 
 /* SMTPUTF8, RFC 6531 §3.4: no value. */

@@ -12,13 +12,13 @@ static enum esmtp_result
 read_notify(const struct esmtp_context *context, bool has_value, struct span value)
 {
     static const struct {
-        const char *word;
+        struct span word;
         unsigned bit;
     } words[] = {
-        {"NEVER", SMTP_NOTIFY_NEVER},
-        {"SUCCESS", SMTP_NOTIFY_SUCCESS},
-        {"FAILURE", SMTP_NOTIFY_FAILURE},
-        {"DELAY", SMTP_NOTIFY_DELAY},
+        {SPAN("NEVER"), SMTP_NOTIFY_NEVER},
+        {SPAN("SUCCESS"), SMTP_NOTIFY_SUCCESS},
+        {SPAN("FAILURE"), SMTP_NOTIFY_FAILURE},
+        {SPAN("DELAY"), SMTP_NOTIFY_DELAY},
     };
     struct smtp_rcpt_args *args = context->args;
     bool is_more = has_value && value.len <= SMTP_NOTIFY_OCTETS_MAX;
@@ -28,7 +28,7 @@ read_notify(const struct esmtp_context *context, bool has_value, struct span val
         struct span word = value;
         is_more = span_cut(value, ',', &word, &value);
         size_t i = 0;
-        while (i < ARRAY_LEN(words) && !span_equal_nocase(word, span_from_cstr(words[i].word)))
+        while (i < ARRAY_LEN(words) && !span_equal_nocase(word, words[i].word))
             i++;
         if (i == ARRAY_LEN(words))
             return ESMTP_BAD_VALUE;

@@ -23,7 +23,7 @@ struct smtp_reply_parser {
     struct buf line;       /* owned; the part of a line that came without its end */
     struct buf text;       /* owned; texts of the lines, without codes, an LF between two */
     unsigned code;         /* 200 to 599 once a line was read */
-    unsigned status[3];    /* enhanced status code of the first line that has one of the code's class; 0.0.0 otherwise */
+    unsigned status[3];    /* enhanced status of the first line that has one of the code's class; or 0.0.0 */
     unsigned lines;
     bool is_text_cut;      /* text was dropped */
 };

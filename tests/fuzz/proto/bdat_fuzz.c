@@ -10,7 +10,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-read_chunk(struct smtp_bdat_reader *r, struct span chunk, bool is_last, bool is_discarded, size_t step, struct buf *content)
+read_chunk(struct smtp_bdat_reader *r, struct span chunk, bool is_last, bool is_discarded, size_t step,
+           struct buf *content)
 {
     smtp_bdat_reader_begin(r, &(struct smtp_bdat_args){.size_bytes = chunk.len, .is_last = is_last}, is_discarded);
     bool is_whole = false;
@@ -51,7 +52,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct smtp_content before = *smtp_bdat_reader_content(&r);
     read_chunk(&r, in, true, true, step, &content);
     ASSERT(r.discarded_bytes == in.len && content.len == in.len);
-    ASSERT(smtp_bdat_reader_content(&r)->flaws == before.flaws && smtp_bdat_reader_content(&r)->size_bytes == before.size_bytes);
+    ASSERT(smtp_bdat_reader_content(&r)->flaws == before.flaws);
+    ASSERT(smtp_bdat_reader_content(&r)->size_bytes == before.size_bytes);
     buf_done(&content);
     buf_done(&wanted.content);
     return 0;

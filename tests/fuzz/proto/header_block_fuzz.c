@@ -1,4 +1,5 @@
-/* header_block_fuzz.c - any message: the section and the body are all of it, however it is cut; fields are all of the section. */
+/* header_block_fuzz.c - any message: section and body are all of it,
+    however it is cut; fields are all of the section. */
 #include "base/assert.h"
 #include "proto/msg/header_block.h"
 #include "proto/msg/trace.h"

@@ -11,7 +11,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     unsigned offered = (data[0] & 1 ? 0u : SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN) |
-                       (data[0] & 2 ? 0u : SMTP_EXT_SMTPUTF8) | (data[0] & 4 ? 0u : SMTP_EXT_BINARYMIME | SMTP_EXT_AUTH);
+                       (data[0] & 2 ? 0u : SMTP_EXT_SMTPUTF8) |
+                       (data[0] & 4 ? 0u : SMTP_EXT_BINARYMIME | SMTP_EXT_AUTH);
     struct span argument = span_of(data + 2, size - 2);
     struct smtp_mail_args args;
     struct arena mem;

@@ -23,7 +23,8 @@ test_classes(void **state)
         {"blank", ASCII_BLANK, SPAN(" \t")},
         {"ldh", ASCII_LDH, SPAN(UPPER LOWER DIGITS "-")},
         {"control", ASCII_CONTROL,
-         SPAN("\0\1\2\3\4\5\6\7\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f")},
+         SPAN("\0\1\2\3\4\5\6\7\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d"
+              "\x1e\x1f\x7f")},
         {"atext, RFC 5322 §3.2.3", ASCII_ATEXT, SPAN(UPPER LOWER DIGITS "!#$%&'*+-/=?^_`{|}~")},
         {"qtextSMTP, RFC 5321 §4.1.2", ASCII_QTEXT, SPAN(UPPER LOWER DIGITS " !#$%&'()*+,-./:;<=>?@[]^_`{|}~")},
         {"ftext, RFC 5322 §3.6.8", ASCII_FTEXT, SPAN(UPPER LOWER DIGITS "!\"#$%&'()*+,-./;<=>?@[\\]^_`{|}~")},

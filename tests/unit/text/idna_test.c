@@ -20,7 +20,8 @@ test_rows(void **state)
         {"Greek, both labels", SPAN("\xcf\x80\xce\xb1\xcf\x81\xce\xac\xce\xb4\xce\xb5\xce\xb9\xce\xb3\xce\xbc\xce\xb1."
                                         "\xce\xb4\xce\xbf\xce\xba\xce\xb9\xce\xbc\xce\xae"),
          ERR_OK, "xn--hxajbheg2az3al.xn--jxalpdlp"},
-        {"ideographic full stop is a dot", SPAN("b\xc3\xbc" "cher\xe3\x80\x82" "example"), ERR_OK, "xn--bcher-kva.example"},
+        {"ideographic full stop is a dot", SPAN("b\xc3\xbc" "cher\xe3\x80\x82" "example"), ERR_OK,
+         "xn--bcher-kva.example"},
         {"snowman is no letter of IDNA2008", SPAN("\xe2\x98\x83.example"), ERR_SYNTAX, ""},
         {"label begins with a combining mark", SPAN("\xcc\x88" "b.example"), ERR_SYNTAX, ""},
         {"NUL", SPAN("b\xc3\xbc\0.example"), ERR_SYNTAX, ""},

@@ -95,7 +95,8 @@ main(int argc, char **argv)
         tests++;
         if (is_refused != is_refused_wanted) {
             wrong++;
-            printf("%s though %.*s: %.*s\n", is_refused ? "refused" : "accepted", SPAN_ARG(category), SPAN_ARG(address));
+            printf("%s though %.*s: %.*s\n", is_refused ? "refused" : "accepted", SPAN_ARG(category),
+                   SPAN_ARG(address));
         }
         buf_done(&path_text);
     }

@@ -46,7 +46,8 @@ test_sections(void **state)
         enum header_block_status status;
         struct span header, body;
     } rows[] = {
-        {"plain", SPAN("A: b\r\nC: d\r\n\r\nbody\r\n"), HEADER_BLOCK_ENDED, SPAN("A: b\r\nC: d\r\n\r\n"), SPAN("body\r\n")},
+        {"plain", SPAN("A: b\r\nC: d\r\n\r\nbody\r\n"), HEADER_BLOCK_ENDED, SPAN("A: b\r\nC: d\r\n\r\n"),
+         SPAN("body\r\n")},
         {"no body", SPAN("A: b\r\n\r\n"), HEADER_BLOCK_ENDED, SPAN("A: b\r\n\r\n"), SPAN("")},
         {"no empty line", SPAN("A: b\r\n"), HEADER_BLOCK_ENDED, SPAN("A: b\r\n"), SPAN("")},
         {"no line end at all", SPAN("A: b"), HEADER_BLOCK_ENDED, SPAN("A: b"), SPAN("")},
@@ -56,16 +57,24 @@ test_sections(void **state)
         {"fold of blanks only", SPAN("A: b\r\n \r\n\r\nx"), HEADER_BLOCK_ENDED, SPAN("A: b\r\n \r\n\r\n"), SPAN("x")},
         {"second empty line is body", SPAN("A: b\r\n\r\n\r\n"), HEADER_BLOCK_ENDED, SPAN("A: b\r\n\r\n"), SPAN("\r\n")},
         {"blank before the colon, §4.5", SPAN("A : b\r\n\r\nx"), HEADER_BLOCK_ENDED, SPAN("A : b\r\n\r\n"), SPAN("x")},
-        {"text first", SPAN("hello world\r\nA: b\r\n"), HEADER_BLOCK_NO_HEADER, SPAN(""), SPAN("hello world\r\nA: b\r\n")},
-        {"text after fields", SPAN("A: b\r\nhello world\r\nc\r\n"), HEADER_BLOCK_NO_HEADER, SPAN("A: b\r\n"), SPAN("hello world\r\nc\r\n")},
-        {"text without line end after fields", SPAN("A: b\r\nhello"), HEADER_BLOCK_NO_HEADER, SPAN("A: b\r\n"), SPAN("hello")},
+        {"text first", SPAN("hello world\r\nA: b\r\n"), HEADER_BLOCK_NO_HEADER, SPAN(""),
+         SPAN("hello world\r\nA: b\r\n")},
+        {"text after fields", SPAN("A: b\r\nhello world\r\nc\r\n"), HEADER_BLOCK_NO_HEADER, SPAN("A: b\r\n"),
+         SPAN("hello world\r\nc\r\n")},
+        {"text without line end after fields", SPAN("A: b\r\nhello"), HEADER_BLOCK_NO_HEADER, SPAN("A: b\r\n"),
+         SPAN("hello")},
         {"continuation first", SPAN(" a: b\r\n\r\n"), HEADER_BLOCK_NO_HEADER, SPAN(""), SPAN(" a: b\r\n\r\n")},
         {"colon first", SPAN(": b\r\n\r\n"), HEADER_BLOCK_NO_HEADER, SPAN(""), SPAN(": b\r\n\r\n")},
-        {"mailbox file's line", SPAN("From a Thu\r\nA: b\r\n\r\nx"), HEADER_BLOCK_ENDED, SPAN("From a Thu\r\nA: b\r\n\r\n"), SPAN("x")},
-        {"quoted mailbox file's line", SPAN(">From a Thu\r\nA: b\r\n\r\nx"), HEADER_BLOCK_ENDED, SPAN(">From a Thu\r\nA: b\r\n\r\n"), SPAN("x")},
-        {"mailbox file's line later", SPAN("A: b\r\nFrom a Thu\r\n"), HEADER_BLOCK_NO_HEADER, SPAN("A: b\r\n"), SPAN("From a Thu\r\n")},
-        {"bare LF ends no line", SPAN("A: b\nC: d\r\n\n\r\nE"), HEADER_BLOCK_NO_HEADER, SPAN("A: b\nC: d\r\n"), SPAN("\n\r\nE")},
-        {"bare CR ends no line", SPAN("A: b\rC: d\r\n\r\nE"), HEADER_BLOCK_ENDED, SPAN("A: b\rC: d\r\n\r\n"), SPAN("E")},
+        {"mailbox file's line", SPAN("From a Thu\r\nA: b\r\n\r\nx"), HEADER_BLOCK_ENDED,
+         SPAN("From a Thu\r\nA: b\r\n\r\n"), SPAN("x")},
+        {"quoted mailbox file's line", SPAN(">From a Thu\r\nA: b\r\n\r\nx"), HEADER_BLOCK_ENDED,
+         SPAN(">From a Thu\r\nA: b\r\n\r\n"), SPAN("x")},
+        {"mailbox file's line later", SPAN("A: b\r\nFrom a Thu\r\n"), HEADER_BLOCK_NO_HEADER, SPAN("A: b\r\n"),
+         SPAN("From a Thu\r\n")},
+        {"bare LF ends no line", SPAN("A: b\nC: d\r\n\n\r\nE"), HEADER_BLOCK_NO_HEADER, SPAN("A: b\nC: d\r\n"),
+         SPAN("\n\r\nE")},
+        {"bare CR ends no line", SPAN("A: b\rC: d\r\n\r\nE"), HEADER_BLOCK_ENDED, SPAN("A: b\rC: d\r\n\r\n"),
+         SPAN("E")},
         {"8 bit in a value", SPAN("A: \xff\r\n\r\nE"), HEADER_BLOCK_ENDED, SPAN("A: \xff\r\n\r\n"), SPAN("E")},
         {"8 bit in a name", SPAN("\xff: b\r\n\r\nE"), HEADER_BLOCK_NO_HEADER, SPAN(""), SPAN("\xff: b\r\n\r\nE")},
     };
@@ -115,7 +124,8 @@ test_fields(void **state)
         {"Empty:\r\n", "Empty", ""},
         {"Last: z", "Last", " z"},
     };
-    struct span section = SPAN("From bob Thu\r\nA: b\r\nSubject:folded\r\n over\r\n\tlines\r\nOld \t: x:y\r\nEmpty:\r\nLast: z");
+    struct span section = SPAN("From bob Thu\r\nA: b\r\nSubject:folded\r\n over\r\n\tlines\r\nOld \t: x:y\r\nEmpty:\r\n"
+                               "Last: z");
     struct header_field field;
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
         assert_true(header_field_take(&section, &field));
@@ -133,7 +143,8 @@ static void
 test_find_and_count(void **state)
 {
     (void)state;
-    struct span section = SPAN("Received: 1\r\nRECEIVED: 2\r\n x\r\nReceived-SPF: 3\r\nreceived : 4\r\nX: Received: 5\r\n\r\n");
+    struct span section = SPAN("Received: 1\r\nRECEIVED: 2\r\n x\r\nReceived-SPF: 3\r\nreceived : 4\r\n"
+                               "X: Received: 5\r\n\r\n");
     struct header_field field;
     assert_int_equal(header_count(section, SPAN("Received")), 3);
     assert_int_equal(header_count(section, SPAN("Bcc")), 0);
@@ -176,7 +187,8 @@ test_remove(void **state)
         const char *name;
         struct span section, left;
     } rows[] = {
-        {"some", SPAN("return-path: <a>\r\nA: b\r\n c\r\nBCC : x,\r\n y\r\nD:e\r\nReturn-Path: <>\r\n\r\n"), SPAN("A: b\r\n c\r\nD:e\r\n\r\n")},
+        {"some", SPAN("return-path: <a>\r\nA: b\r\n c\r\nBCC : x,\r\n y\r\nD:e\r\nReturn-Path: <>\r\n\r\n"),
+         SPAN("A: b\r\n c\r\nD:e\r\n\r\n")},
         {"none", SPAN("A: b\r\nBcc-X: c\r\n\r\n"), SPAN("A: b\r\nBcc-X: c\r\n\r\n")},
         {"all", SPAN("Bcc: x\r\n\r\n"), SPAN("\r\n")},
         {"without empty line", SPAN("A: b\r\nBcc: x"), SPAN("A: b\r\n")},

@@ -68,7 +68,8 @@ test_fields(void **state)
           "Received: from localhost\r\n\tby mx.example.org with LMTP id X;\r\n\tMon, 2 Nov 2026 08:05:05 +0000\r\n");
     local.helo = SPAN("a b");
     check("not over IP, no domain", &local,
-          "Received: from unknown (helo=a?b)\r\n\tby mx.example.org with LMTP id X;\r\n\tMon, 2 Nov 2026 08:05:05 +0000\r\n");
+          "Received: from unknown (helo=a?b)\r\n\tby mx.example.org with LMTP id X;\r\n"
+          "\tMon, 2 Nov 2026 08:05:05 +0000\r\n");
 }
 
 /* Whatever a client calls itself or its reverse zone says, it is one field of ours and nothing else. */
@@ -81,7 +82,8 @@ test_hostile(void **state)
         const char *from;
     } rows[] = {
         {SPAN("my_pc"), SPAN("x"), "Received: from [192.0.2.1] (x [192.0.2.1] helo=my_pc)\r\n"},
-        {SPAN("a) by evil with (b"), SPAN("x"), "Received: from [192.0.2.1] (x [192.0.2.1] helo=a??by?evil?with??b)\r\n"},
+        {SPAN("a) by evil with (b"), SPAN("x"),
+         "Received: from [192.0.2.1] (x [192.0.2.1] helo=a??by?evil?with??b)\r\n"},
         {SPAN("a\r\nBcc: x"), SPAN("x"), "Received: from [192.0.2.1] (x [192.0.2.1] helo=a??Bcc:?x)\r\n"},
         {SPAN("a\\"), SPAN("x"), "Received: from [192.0.2.1] (x [192.0.2.1] helo=a?)\r\n"},
         {SPAN("a;b\"<c>\0\xc3\xa4"), SPAN("x"), "Received: from [192.0.2.1] (x [192.0.2.1] helo=a?b??c???\?)\r\n"},
@@ -111,7 +113,8 @@ test_lines_are_short(void **state)
     (void)state;
     uint8_t longest[1000];
     memset(longest, 'x', sizeof(longest));
-    struct received r = {.helo = span_of(longest, sizeof(longest)), .client_name = SPAN("x"), .client = ip_of("192.0.2.1"),
+    struct received r = {.helo = span_of(longest, sizeof(longest)), .client_name = SPAN("x"),
+        .client = ip_of("192.0.2.1"),
                          .by = span_of(longest, 255), .with = SPAN("ESMTPS"), .id = SPAN("I"),
                          .tls_version = span_of(longest, 300), .tls_cipher = span_of(longest, 300), .wall_us = WALL_US};
     struct buf b;

@@ -1,4 +1,5 @@
-/* bdat_reader_test.c - RFC 3030 §2: exactly the octets announced, judged over chunk borders; requirements 49, 52, 54. */
+/* bdat_reader_test.c - RFC 3030 §2: exactly the octets announced, judged over chunk borders; requirements 49, 52,
+    54. */
 #include "check.h"
 
 #include "content_reference.h"
@@ -72,7 +73,8 @@ test_rows(void **state)
         {"NUL and 8 bit", SPAN("a\0\r\n\r\n\0\xff\r\n"),
          SMTP_CONTENT_NUL_IN_HEADER | SMTP_CONTENT_NUL_IN_BODY | SMTP_CONTENT_8BIT_IN_BODY},
         {"long line", SPAN("1234567890123\r\n"), SMTP_CONTENT_LINE_TOO_LONG},
-        {"large", SPAN("1234567890\r\n1234567890\r\n1234567890\r\n1234567890\r\n1234567890\r\n1\r\n"), SMTP_CONTENT_TOO_LARGE},
+        {"large", SPAN("1234567890\r\n1234567890\r\n1234567890\r\n1234567890\r\n1234567890\r\n1\r\n"),
+         SMTP_CONTENT_TOO_LARGE},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         check_all_chunkings(rows[i].name, rows[i].in, rows[i].flaws);

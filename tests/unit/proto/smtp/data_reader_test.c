@@ -97,7 +97,8 @@ test_rows(void **state)
     } rows[] = {
         {"empty message", SPAN(".\r\n"), true, SPAN(""), 0, SPAN("")},
         {"one line", SPAN("a\r\n.\r\n"), true, SPAN("a\r\n"), 0, SPAN("")},
-        {"what follows is kept, requirement 58", SPAN("a\r\n.\r\nMAIL FROM:<>\r\n"), true, SPAN("a\r\n"), 0, SPAN("MAIL FROM:<>\r\n")},
+        {"what follows is kept, requirement 58", SPAN("a\r\n.\r\nMAIL FROM:<>\r\n"), true, SPAN("a\r\n"), 0,
+         SPAN("MAIL FROM:<>\r\n")},
         {"no line is added, requirement 49", SPAN("\r\n\r\n.\r\n"), true, SPAN("\r\n\r\n"), 0, SPAN("")},
         {"stuffed dot", SPAN("..a\r\n...\r\n.\r\n"), true, SPAN(".a\r\n..\r\n"), 0, SPAN("")},
         {"dot not at a line's start", SPAN("a.\r\n .\r\n.\r\n"), true, SPAN("a.\r\n .\r\n"), 0, SPAN("")},
@@ -116,8 +117,10 @@ test_rows(void **state)
         {"CRLF.CR", SPAN("a\r\n.\rb\r\n.\r\n"), true, SPAN("a\r\n\rb\r\n"), CR, SPAN("")},
         {"CRLF.LF", SPAN("a\r\n.\nb\r\n.\r\n"), true, SPAN("a\r\n\nb\r\n"), LF, SPAN("")},
         {"CR.CRLF", SPAN("a\r.\r\nb\r\n.\r\n"), true, SPAN("a\r.\r\nb\r\n"), CR, SPAN("")},
-        {"CRLF.NUL CRLF", SPAN("a\r\n.\0\r\nb\r\n.\r\n"), true, SPAN("a\r\n\0\r\nb\r\n"), SMTP_CONTENT_NUL_IN_HEADER, SPAN("")},
-        {"CRLF NUL.CRLF", SPAN("a\r\n\0.\r\nb\r\n.\r\n"), true, SPAN("a\r\n\0.\r\nb\r\n"), SMTP_CONTENT_NUL_IN_HEADER, SPAN("")},
+        {"CRLF.NUL CRLF", SPAN("a\r\n.\0\r\nb\r\n.\r\n"), true, SPAN("a\r\n\0\r\nb\r\n"), SMTP_CONTENT_NUL_IN_HEADER,
+         SPAN("")},
+        {"CRLF NUL.CRLF", SPAN("a\r\n\0.\r\nb\r\n.\r\n"), true, SPAN("a\r\n\0.\r\nb\r\n"), SMTP_CONTENT_NUL_IN_HEADER,
+         SPAN("")},
         {"CRCRLF.CRCRLF", SPAN("a\r\r\n.\r\r\nb\r\n.\r\n"), true, SPAN("a\r\r\n\r\r\nb\r\n"), CR, SPAN("")},
         {"CRLF..CRLF", SPAN("a\r\n..\r\nb\r\n.\r\n"), true, SPAN("a\r\n.\r\nb\r\n"), 0, SPAN("")},
         {"CRLF.space CRLF", SPAN("a\r\n. \r\nb\r\n.\r\n"), true, SPAN("a\r\n \r\nb\r\n"), 0, SPAN("")},
@@ -128,14 +131,21 @@ test_rows(void **state)
         {".LF at the very start", SPAN(".\nb\r\n.\r\n"), true, SPAN("\nb\r\n"), LF, SPAN("")},
         {".CR at the very start", SPAN(".\rb\r\n.\r\n"), true, SPAN("\rb\r\n"), CR, SPAN("")},
         /* Requirements 56, 57: where octets stand. */
-        {"8 bit in the header", SPAN("S: \xc3\xa4\r\n\r\nb\r\n.\r\n"), true, SPAN("S: \xc3\xa4\r\n\r\nb\r\n"), SMTP_CONTENT_8BIT_IN_HEADER, SPAN("")},
-        {"8 bit in the body", SPAN("S: a\r\n\r\n\xc3\xa4 \xff\r\n.\r\n"), true, SPAN("S: a\r\n\r\n\xc3\xa4 \xff\r\n"), SMTP_CONTENT_8BIT_IN_BODY, SPAN("")},
-        {"8 bit in both", SPAN("\x80\r\n\r\n\x80\r\n.\r\n"), true, SPAN("\x80\r\n\r\n\x80\r\n"), SMTP_CONTENT_8BIT_IN_HEADER | SMTP_CONTENT_8BIT_IN_BODY, SPAN("")},
-        {"NUL in the body", SPAN("S: a\r\n\r\n\0\r\n.\r\n"), true, SPAN("S: a\r\n\r\n\0\r\n"), SMTP_CONTENT_NUL_IN_BODY, SPAN("")},
+        {"8 bit in the header", SPAN("S: \xc3\xa4\r\n\r\nb\r\n.\r\n"), true, SPAN("S: \xc3\xa4\r\n\r\nb\r\n"),
+         SMTP_CONTENT_8BIT_IN_HEADER, SPAN("")},
+        {"8 bit in the body", SPAN("S: a\r\n\r\n\xc3\xa4 \xff\r\n.\r\n"), true, SPAN("S: a\r\n\r\n\xc3\xa4 \xff\r\n"),
+         SMTP_CONTENT_8BIT_IN_BODY, SPAN("")},
+        {"8 bit in both", SPAN("\x80\r\n\r\n\x80\r\n.\r\n"), true, SPAN("\x80\r\n\r\n\x80\r\n"),
+         SMTP_CONTENT_8BIT_IN_HEADER | SMTP_CONTENT_8BIT_IN_BODY, SPAN("")},
+        {"NUL in the body", SPAN("S: a\r\n\r\n\0\r\n.\r\n"), true, SPAN("S: a\r\n\r\n\0\r\n"), SMTP_CONTENT_NUL_IN_BODY,
+         SPAN("")},
         {"NUL first", SPAN("\0\r\n.\r\n"), true, SPAN("\0\r\n"), SMTP_CONTENT_NUL_IN_HEADER, SPAN("")},
-        {"CRCRLF is no empty line", SPAN("a\r\n\r\r\n\0\r\n.\r\n"), true, SPAN("a\r\n\r\r\n\0\r\n"), CR | SMTP_CONTENT_NUL_IN_HEADER, SPAN("")},
-        {"LFCRLF is no empty line", SPAN("a\n\r\n\0\r\n.\r\n"), true, SPAN("a\n\r\n\0\r\n"), LF | SMTP_CONTENT_NUL_IN_HEADER, SPAN("")},
-        {"other control octets are content", SPAN("\t\x01\x0b\x0c\x0e\x1b\x7f\r\n.\r\n"), true, SPAN("\t\x01\x0b\x0c\x0e\x1b\x7f\r\n"), 0, SPAN("")},
+        {"CRCRLF is no empty line", SPAN("a\r\n\r\r\n\0\r\n.\r\n"), true, SPAN("a\r\n\r\r\n\0\r\n"),
+         CR | SMTP_CONTENT_NUL_IN_HEADER, SPAN("")},
+        {"LFCRLF is no empty line", SPAN("a\n\r\n\0\r\n.\r\n"), true, SPAN("a\n\r\n\0\r\n"),
+         LF | SMTP_CONTENT_NUL_IN_HEADER, SPAN("")},
+        {"other control octets are content", SPAN("\t\x01\x0b\x0c\x0e\x1b\x7f\r\n.\r\n"), true,
+         SPAN("\t\x01\x0b\x0c\x0e\x1b\x7f\r\n"), 0, SPAN("")},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct smtp_content_limits limits = {0};
@@ -167,7 +177,8 @@ test_limits(void **state)
         {"size at its limit, requirement 50", SPAN("12345678\r\n.\r\n"), {.size_max_bytes = 10}, 0},
         {"size over it", SPAN("123456789\r\n.\r\n"), {.size_max_bytes = 10}, SMTP_CONTENT_TOO_LARGE},
         {"stuffing is no size", SPAN("..234567\r\n.\r\n"), {.size_max_bytes = 9}, 0},
-        {"bare LF starts no new line", SPAN("12345\n789\r\n.\r\n"), {.line_max_bytes = 10}, LF | SMTP_CONTENT_LINE_TOO_LONG},
+        {"bare LF starts no new line", SPAN("12345\n789\r\n.\r\n"), {.line_max_bytes = 10},
+         LF | SMTP_CONTENT_LINE_TOO_LONG},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct content_reference reference;

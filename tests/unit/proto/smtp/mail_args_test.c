@@ -99,7 +99,8 @@ test_replies(void **state)
         {"AUTH", SPAN("FROM:<a@b> AUTH=<>"), ALL, REPLY_NONE},
         {"AUTH, address", SPAN("FROM:<a@b> AUTH=e+3Dmc2@example.com"), ALL, REPLY_NONE},
         {"AUTH, encoded CR", SPAN("FROM:<a@b> AUTH=a+0D@b"), ALL, REPLY_PARAMETER_VALUE},
-        {"AUTH of 501", SPAN("FROM:<a@b> AUTH=" A50 A50 A50 A50 A50 A50 A50 A50 A50 A50 "a"), ALL, REPLY_PARAMETER_VALUE},
+        {"AUTH of 501", SPAN("FROM:<a@b> AUTH=" A50 A50 A50 A50 A50 A50 A50 A50 A50 A50 "a"), ALL,
+         REPLY_PARAMETER_VALUE},
         {"AUTH of 500", SPAN("FROM:<a@b> AUTH=" A50 A50 A50 A50 A50 A50 A50 A50 A50 A50), ALL, REPLY_NONE},
         {"AUTH not offered", SPAN("FROM:<a@b> AUTH=<>"), PLAIN, REPLY_PARAMETER_UNKNOWN},
     };
@@ -122,7 +123,8 @@ test_values(void **state)
     struct arena mem;
     arena_init(&mem, 4096);
     struct reply r = smtp_mail_args_parse(
-        SPAN("FROM:<@x:Bob@EXAMPLE.org> size=123 body=BINARYMIME SMTPUTF8 RET=HDRS ENVID=Q+2BQ AUTH=e+3Dmc2@example.com"),
+        SPAN("FROM:<@x:Bob@EXAMPLE.org> size=123 body=BINARYMIME SMTPUTF8 RET=HDRS ENVID=Q+2BQ "
+             "AUTH=e+3Dmc2@example.com"),
         ALL, &mem, &args);
     assert_true(reply_is_none(r));
     assert_int_equal(args.reverse_path.kind, PATH_MAILBOX);

@@ -1,4 +1,5 @@
-/* reply_parse_test.c - RFC 5321 §4.2 and §4.2.1, RFC 2034 §4; requirement 114, pitfall P7: servers that lie or break. */
+/* reply_parse_test.c - RFC 5321 §4.2 and §4.2.1, RFC 2034 §4; requirement 114,
+    pitfall P7: servers that lie or break. */
 #include "check.h"
 
 #include "proto/smtp/reply_parse.h"

@@ -19,7 +19,8 @@ static void
 test_format(void **state)
 {
     (void)state;
-    check_wire("no enhanced status", reply_with_text(REPLY_GREETING, SPAN("mx.example")), "220 mx.example ESMTP Godwit\r\n");
+    check_wire("no enhanced status", reply_with_text(REPLY_GREETING, SPAN("mx.example")),
+               "220 mx.example ESMTP Godwit\r\n");
     check_wire("enhanced status", reply_of(REPLY_MAIL_OK), "250 2.1.0 Sender accepted\r\n");
     check_wire("text", reply_with_text(REPLY_USER_UNKNOWN, SPAN("a@b")), "550 5.1.1 <a@b>: no such user\r\n");
     check_wire("number", reply_with_number(REPLY_MESSAGE_TOO_LARGE, UINT64_MAX),
@@ -158,8 +159,9 @@ test_ehlo(void **state)
          "250-mx.example greets c\r\n250 SIZE\r\n"},
         {"one keyword a line, requirement 24",
          {.host = SPAN("mx.example"), .client = SPAN("c"), .size_max_bytes = 52428800, .recipients_max = 1000,
-          .extensions = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_CHUNKING |
-                        SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_LIMITS | SMTP_EXT_HELP | SMTP_EXT_VRFY},
+          .extensions = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 |
+                        SMTP_EXT_CHUNKING | SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_LIMITS | SMTP_EXT_HELP |
+                        SMTP_EXT_VRFY},
          "250-mx.example greets c\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n250-VRFY\r\n250-ENHANCEDSTATUSCODES\r\n"
          "250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-LIMITS RCPTMAX=1000\r\n250 HELP\r\n"},
         {"parameters", {.host = SPAN("mx.example"), .client = SPAN("c"), .recipients_max = 5, .transactions_max = 7,

@@ -46,8 +46,8 @@ test_every_verb_in_every_state(void **state)
         for (int s = 0; s < SMTP_STATE_COUNT; s++) {
             unsigned code = smtp_reply_code(smtp_state_check((enum smtp_state)s, rows[i].verb, &kind).id);
             if (code != rows[i].codes[s])
-                fail_msg("%s in state %.*s: %u, wanted %u", rows[i].name, SPAN_ARG(smtp_state_name((enum smtp_state)s)), code,
-                         rows[i].codes[s]);
+                fail_msg("%s in state %.*s: %u, wanted %u", rows[i].name,
+                         SPAN_ARG(smtp_state_name((enum smtp_state)s)), code, rows[i].codes[s]);
         }
 }
 
@@ -76,15 +76,26 @@ test_kinds(void **state)
         {"refused session before anything else", {0}, SMTP_STATE_REFUSED, SMTP_VERB_BDAT, REPLY_SESSION_REFUSED},
         {"DATA without recipients, requirement 27", {0}, SMTP_STATE_MAIL, SMTP_VERB_DATA, REPLY_RCPT_FIRST},
         {"nested MAIL, requirement 26", {0}, SMTP_STATE_RCPT, SMTP_VERB_MAIL, REPLY_MAIL_NESTED},
-        {"DATA after BDAT, requirement 53", {.extensions = EVERYTHING}, SMTP_STATE_BDAT, SMTP_VERB_DATA, REPLY_BDAT_UNDER_WAY},
+        {"DATA after BDAT, requirement 53", {.extensions = EVERYTHING}, SMTP_STATE_BDAT, SMTP_VERB_DATA,
+         REPLY_BDAT_UNDER_WAY},
         {"BDAT after a refused one, requirement 52", {.extensions = EVERYTHING}, SMTP_STATE_BDAT_FAILED, SMTP_VERB_BDAT,
          REPLY_BDAT_BROKEN},
-        {"BDAT after LAST, requirement 53", {.extensions = EVERYTHING}, SMTP_STATE_READY, SMTP_VERB_BDAT, REPLY_MAIL_FIRST},
+        {"BDAT after LAST, requirement 53", {.extensions = EVERYTHING}, SMTP_STATE_READY, SMTP_VERB_BDAT,
+         REPLY_MAIL_FIRST},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         CHECK_SPAN(rows[i].name, smtp_reply_name(smtp_state_check(rows[i].state, rows[i].verb, &rows[i].kind).id),
                    smtp_reply_name(rows[i].reply));
 }
+
+#define CHUNK SMTP_EVENT_CHUNK
+#define CHUNK_FAILED SMTP_EVENT_CHUNK_FAILED
+#define END SMTP_EVENT_END
+#define HELLO SMTP_EVENT_HELLO
+#define MAIL SMTP_EVENT_MAIL
+#define RCPT SMTP_EVENT_RCPT
+#define RESET SMTP_EVENT_RESET
+#define TLS SMTP_EVENT_TLS
 
 static void
 test_transactions(void **state)
@@ -96,22 +107,16 @@ test_transactions(void **state)
         size_t count;
         enum smtp_state state;
     } rows[] = {
-        {"hello", {SMTP_EVENT_HELLO}, 1, SMTP_STATE_READY},
-        {"RSET before hello, requirement 23", {SMTP_EVENT_RESET}, 1, SMTP_STATE_START},
-        {"DATA", {SMTP_EVENT_HELLO, SMTP_EVENT_MAIL, SMTP_EVENT_RCPT, SMTP_EVENT_RCPT, SMTP_EVENT_END}, 5, SMTP_STATE_READY},
-        {"one chunk", {SMTP_EVENT_HELLO, SMTP_EVENT_MAIL, SMTP_EVENT_RCPT, SMTP_EVENT_END}, 4, SMTP_STATE_READY},
-        {"chunks", {SMTP_EVENT_HELLO, SMTP_EVENT_MAIL, SMTP_EVENT_RCPT, SMTP_EVENT_CHUNK, SMTP_EVENT_CHUNK}, 5, SMTP_STATE_BDAT},
-        {"chunks and the last", {SMTP_EVENT_HELLO, SMTP_EVENT_MAIL, SMTP_EVENT_RCPT, SMTP_EVENT_CHUNK, SMTP_EVENT_END}, 5,
-         SMTP_STATE_READY},
-        {"failed chunk", {SMTP_EVENT_HELLO, SMTP_EVENT_MAIL, SMTP_EVENT_RCPT, SMTP_EVENT_CHUNK_FAILED}, 4, SMTP_STATE_BDAT_FAILED},
-        {"and more of them", {SMTP_EVENT_HELLO, SMTP_EVENT_MAIL, SMTP_EVENT_RCPT, SMTP_EVENT_CHUNK, SMTP_EVENT_CHUNK_FAILED,
-          SMTP_EVENT_CHUNK_FAILED}, 6, SMTP_STATE_BDAT_FAILED},
-        {"until RSET", {SMTP_EVENT_HELLO, SMTP_EVENT_MAIL, SMTP_EVENT_RCPT, SMTP_EVENT_CHUNK_FAILED, SMTP_EVENT_RESET}, 5,
-         SMTP_STATE_READY},
-        {"chunk out of order changes nothing", {SMTP_EVENT_HELLO, SMTP_EVENT_MAIL, SMTP_EVENT_CHUNK_FAILED}, 3, SMTP_STATE_MAIL},
-        {"hello again resets, requirement 24", {SMTP_EVENT_HELLO, SMTP_EVENT_MAIL, SMTP_EVENT_RCPT, SMTP_EVENT_HELLO}, 4,
-         SMTP_STATE_READY},
-        {"TLS forgets the hello, requirement 100", {SMTP_EVENT_HELLO, SMTP_EVENT_MAIL, SMTP_EVENT_TLS}, 3, SMTP_STATE_START},
+        {"hello", {HELLO}, 1, SMTP_STATE_READY},
+        {"RSET before hello, requirement 23", {RESET}, 1, SMTP_STATE_START},
+         {"DATA", {HELLO, MAIL, RCPT, RCPT, END}, 5, SMTP_STATE_READY},  {"one chunk", {HELLO, MAIL, RCPT, END}, 4,
+         SMTP_STATE_READY},  {"chunks", {HELLO, MAIL, RCPT, CHUNK, CHUNK}, 5, SMTP_STATE_BDAT},  {"chunks and the last",
+         {HELLO, MAIL, RCPT, CHUNK, END}, 5, SMTP_STATE_READY},  {"failed chunk", {HELLO, MAIL, RCPT, CHUNK_FAILED}, 4,
+         SMTP_STATE_BDAT_FAILED},  {"and more of them", {HELLO, MAIL, RCPT, CHUNK, CHUNK_FAILED, CHUNK_FAILED}, 6,
+         SMTP_STATE_BDAT_FAILED},  {"until RSET", {HELLO, MAIL, RCPT, CHUNK_FAILED, RESET}, 5, SMTP_STATE_READY},
+         {"chunk out of order changes nothing", {HELLO, MAIL, CHUNK_FAILED}, 3, SMTP_STATE_MAIL},
+         {"hello again resets, requirement 24", {HELLO, MAIL, RCPT, HELLO}, 4, SMTP_STATE_READY},
+         {"TLS forgets the hello, requirement 100", {HELLO, MAIL, TLS}, 3, SMTP_STATE_START},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         enum smtp_state s = SMTP_STATE_START;
