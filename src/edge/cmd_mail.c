@@ -14,6 +14,7 @@ judge(struct session *s, const struct smtp_mail_args *args)
     struct judgement j;
     judgement_init(&j, s, TRAIL_MAIL, LOG_SENDER_REFUSED, args->reverse_path.text);
     judgement_text(&j, FACT_SENDER, args->reverse_path.text);
+    judgement_number(&j, FACT_TRANSACTIONS, s->transactions + 1);
     if (args->has_size)
         judgement_number(&j, FACT_DECLARED_SIZE, args->size_bytes);
     if (rt_now_ns(s->edge->rt) < s->edge->disk_full_until_ns) {

@@ -31,20 +31,37 @@ accept_run(struct fiber *f, void *arg)
     }
 }
 
+/* The socket of the sendmail command: strict about content like any other, lenient about waiting, for a program writes there. */
+static void
+describe_sendmail(struct edge_listener *to)
+{
+    to->own = (struct config_listener){
+        .pos = SOURCE_POS_DEFAULT,
+        .title = {EDGE_SENDMAIL_LISTENER, SOURCE_POS_DEFAULT},
+        .protocol = {CONFIG_PROTOCOL_SMTP, SOURCE_POS_DEFAULT},
+        .bare_newline = {CONFIG_BARE_NEWLINE_REJECT, SOURCE_POS_DEFAULT},
+        .early_pipelining = {CONFIG_ACCEPT, SOURCE_POS_DEFAULT},
+        .nul_in_body = {CONFIG_REJECT, SOURCE_POS_DEFAULT},
+    };
+    to->config = &to->own;
+    to->is_local_submission = true;
+}
+
 /* A listener of the environment, with what its sessions are judged by. False: the configuration does not know it. */
 static bool
 listener_init(struct edge_listener *to, struct edge *edge, const struct role_listener *from)
 {
-    const struct config_listener *config = config_listener_find(edge->config, from->name);
-    if (config == NULL)
-        return false;
     *to = (struct edge_listener){
         .edge = edge,
         .socket = from->listener,
-        .config = config,
-        .policy = config_access_policy(edge->config, config),
-        .is_lmtp = config->protocol.value == CONFIG_PROTOCOL_LMTP,
+        .config = config_listener_find(edge->config, from->name),
     };
+    if (to->config == NULL && span_equal(from->name, EDGE_SENDMAIL_LISTENER))
+        describe_sendmail(to);
+    if (to->config == NULL)
+        return false;
+    to->policy = config_access_policy(edge->config, to->config);
+    to->is_lmtp = to->config->protocol.value == CONFIG_PROTOCOL_LMTP;
     return true;
 }
 

@@ -28,10 +28,15 @@ enum {
 struct edge_listener {
     struct edge *edge;                    /* borrowed */
     struct listener *socket;              /* borrowed from the role's environment */
-    const struct config_listener *config; /* borrowed from the configuration */
+    const struct config_listener *config; /* borrowed from the configuration, or `own` */
+    struct config_listener own;           /* of the sendmail socket, which has no block of its own */
     struct access_policy policy;
     bool is_lmtp;
+    bool is_local_submission;             /* clients are users of this machine, named by the kernel (SO_PEERCRED) */
 };
+
+/* The name under which the parent hands over the socket of the sendmail command. */
+#define EDGE_SENDMAIL_LISTENER SPAN("@sendmail")
 
 /* Work done since the start, for status. What a log event counts is not counted here again. */
 struct edge_counters {

@@ -10,7 +10,7 @@ judgement_init(struct judgement *j, const struct session *s, enum trail_phase ph
 {
     *j = (struct judgement){.phase = phase, .refusal = refusal, .subject = subject};
     judgement_text(j, FACT_CLIENT_ADDRESS, span_of(s->client_text, s->client_len));
-    judgement_text(j, FACT_CLIENT_KIND, SPAN("stranger"));
+    judgement_text(j, FACT_CLIENT_KIND, s->listener->is_local_submission ? SPAN("local-user") : SPAN("stranger"));
     judgement_text(j, FACT_HELO, s->helo);
     judgement_number(j, FACT_BAD_COMMANDS, s->bad_commands);
     judgement_number(j, FACT_RCPT_FAILURES, s->refused_recipients);
@@ -166,13 +166,14 @@ judgement_trail_begin(const struct session *s, struct buf *trail)
         TRAIL_FACT(SPAN("session.helo"), s->helo),
         TRAIL_FACT(SPAN("listener"), s->listener->config->title.value),
         TRAIL_FACT(SPAN("configuration.generation"), buf_span(&generation)),
+        TRAIL_FACT(SPAN("client.account"), session_account(s)),
     };
     trail_append(trail, &(struct trail_step){
                             .time_us = rt_wall_us(s->edge->rt),
                             .phase = TRAIL_CONNECT,
                             .action = TRAIL_NOTED,
                             .facts = facts,
-                            .fact_count = ARRAY_LEN(facts),
+                            .fact_count = ARRAY_LEN(facts) - (s->account_len == 0 ? 1 : 0), /* the account comes last */
                         });
 }
 

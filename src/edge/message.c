@@ -165,6 +165,7 @@ build_envelope(struct session *s, bool is_smtputf8, int64_t now_us, uint64_t siz
         .helo = s->helo,
         .protocol = session_protocol(s, is_smtputf8),
         .listener = s->listener->config->title.value,
+        .account = session_account(s),
         .generation = s->edge->env->generation,
         .trail = buf_span(&tx->trail),
         .recipients = build_recipients(s),

@@ -91,7 +91,17 @@ session_data_deadline(const struct session *s, int64_t began_ns, uint64_t bytes)
 struct access_client
 session_access_client(const struct session *s)
 {
-    return (struct access_client){.kind = ACCESS_CLIENT_STRANGER, .address = s->client, .helo = s->helo};
+    return (struct access_client){
+        .kind = s->listener->is_local_submission ? ACCESS_CLIENT_LOCAL_USER : ACCESS_CLIENT_STRANGER,
+        .address = s->client,
+        .helo = s->helo,
+    };
+}
+
+struct span
+session_account(const struct session *s)
+{
+    return span_of(s->account_text, s->account_len);
 }
 
 bool
@@ -316,6 +326,12 @@ describe_client(struct session *s)
             buf_clear(&text);
     }
     s->client_len = (uint8_t)text.len;
+    if (!s->listener->is_local_submission || peer->family != ADDRESS_UNIX)
+        return;
+    buf_init_fixed(&text, s->account_text, sizeof(s->account_text));
+    buf_append(&text, SPAN("uid:"));
+    buf_append_u64(&text, peer->uid);
+    s->account_len = (uint8_t)text.len;
 }
 
 /* Whether the client may have a session (requirements 21, 33); if not, it has been told. */

@@ -5,7 +5,7 @@
  * A file holds cases, each begun by a line `=== NAME (requirements)`. Lines of a case:
  *
  *   # ...              a remark                       @config TEXT        more configuration (first in a case)
- *   C: text            send a line with CRLF          @listener NAME      mx, lenient, fixing or lmtp; connects anew
+ *   C: text            send a line with CRLF          @listener NAME      mx, lenient, fixing, lmtp or @sendmail; connects anew
  *   C+ text            send octets without CRLF       @modes whole        not in pieces: the case is about timing
  *   C*N: text          N lines, %d counts from 1      C+*N text           octets N times
  *   S: pattern         take a reply line; * any       S*N: pattern        N of them, %d counts
@@ -14,6 +14,7 @@
  *   @close, @abort     the client goes                @wait SECONDS       nothing happens for so long
  *   @queue MOOD        durable full busy fault silent, chunk-full         @directory MOOD   answers silent garbled
  *   @resolver MOOD     answers silent; @ptr NAME, @ptr-forged NAME        @restart-queue, @slow-queue SECONDS
+ *   @uid N              (before @listener) whose process the client is
  *   @stop SECONDS      the edge is to stop, with so long to finish
  *   @messages N        so many were accepted          @trails N           so many trails were left with control
  *   @header PATTERN    a header line of the last one  @no-header PATTERN
@@ -246,6 +247,8 @@ describe_envelope(const struct envelope *e, struct buf *to)
             buf_printf(to, " notify=%u", r->notify);
     }
     buf_printf(to, " body=%d utf8=%d ret=%d", (int)e->body, (int)e->is_smtputf8, (int)e->ret);
+    if (e->account.len > 0)
+        buf_printf(to, " account=" SPAN_FMT, SPAN_ARG(e->account));
     if (e->envid.len > 0)
         buf_printf(to, " envid=" SPAN_FMT, SPAN_ARG(e->envid));
     buf_printf(to, " protocol=" SPAN_FMT " helo=" SPAN_FMT " client=" SPAN_FMT " name=" SPAN_FMT " listener=" SPAN_FMT " generation=%u",
@@ -379,6 +382,8 @@ run_directive(struct run *run, const struct step *step)
         ASSERT(step == &run->which->steps[0]);
     else if (span_equal(k, SPAN("@listener")) && is_name)
         connect_to(run, name);
+    else if (span_equal(k, SPAN("@uid")) && span_to_u64(step->text, UINT32_MAX, &number))
+        sim_process_set_uid(w->client, (uint32_t)number);
     else if (span_equal(k, SPAN("@closed")))
         wire_expect_closed(&run->client);
     else if (span_equal(k, SPAN("@open")))

@@ -26,7 +26,7 @@ static const char config_text[] = "hostname mx.example.test;\n"
 static const struct {
     const char *name;
     uint16_t port; /* 0: unix */
-} listener_table[] = {{"mx", 25}, {"lenient", 26}, {"fixing", 27}, {"lmtp", 0}};
+} listener_table[] = {{"mx", 25}, {"lenient", 26}, {"fixing", 27}, {"lmtp", 0}, {"@sendmail", 0}};
 
 static const struct stream_address server_address = {.family = ADDRESS_IPV4, .ip = {192, 0, 2, 10}};
 

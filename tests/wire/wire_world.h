@@ -76,7 +76,7 @@ struct wire_world {
 
 /*
  * A world with an edge that serves. `config_more` is added to the configuration (may be NULL); listeners: mx (SMTP, 192.0.2.10:25), lenient (early
- * pipelining and NUL accepted, :26), fixing (bare newlines made CRLF, :27), lmtp (a unix socket). The edge starts after `edge_delay_ns`; clients
+ * pipelining and NUL accepted, :26), fixing (bare newlines made CRLF, :27), lmtp and @sendmail (unix sockets). The edge starts after `edge_delay_ns`; clients
  * can connect before. Never NULL: aborts when the configuration is wrong.
  */
 struct wire_world *wire_world_new(const char *config_more, uint64_t seed, int64_t edge_delay_ns);
