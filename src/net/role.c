@@ -436,6 +436,8 @@ role_main(int argc, char **argv, const struct role_desc *desc)
     (void)prctl(PR_SET_NAME, name); /* run by descriptor, a process is named after that */
     /* Out of the terminal's reach: Ctrl-C is for the parent, which ends its children in order. */
     (void)setsid();
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)umask(077);
     struct process p = {.desc = desc};
     buf_init(&p.start_bytes, START_BYTES_MAX);
     arena_init(&p.mem, START_MEM_BYTES);

@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -99,6 +101,19 @@ prepare(struct parent *parent, struct config_problems *problems)
     return EX_OSERR;
 }
 
+/* What holds for the parent and, inherited, for its children: as many descriptors as may be, modes as they are written. */
+static void
+limits_set(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    (void)umask(022);
+    (void)signal(SIGHUP, SIG_IGN); /* until a reload is possible */
+}
+
 static int
 run(struct parent *parent)
 {
@@ -128,6 +143,7 @@ main(int argc, char **argv)
     if (!standard_descriptors_open() || !executables_open(&parent))
         return EX_OSERR;
     environment_choose(&parent);
+    limits_set();
     struct config_problems *problems = malloc(sizeof(*problems));
     if (problems == NULL)
         return EX_OSERR;

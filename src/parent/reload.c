@@ -13,7 +13,10 @@
 
 #include <stdlib.h>
 
-enum { RELOAD_TEXT_MAX = IPC_PARENT_COMMAND_REPLY_TEXT_MAX };
+enum {
+    RELOAD_TEXT_MAX = IPC_PARENT_COMMAND_REPLY_TEXT_MAX,
+    EDGE_DEATHS_MAX = 3, /* of a new edge, before the reload is taken back */
+};
 
 /* Reading, in the thread pool. */
 struct reading {
@@ -80,6 +83,18 @@ edges_ready(struct parent *parent, uint32_t generation)
     return count;
 }
 
+/* Whether an edge of that generation ends as soon as it is started, again and again. */
+static bool
+is_any_edge_failing(struct parent *parent, uint32_t generation)
+{
+    LIST_FOR_EACH(node, &parent->children) {
+        const struct child *child = CONTAINER_OF(node, struct child, node);
+        if (is_edge_of(child, generation) && child->quick_deaths >= EDGE_DEATHS_MAX)
+            return true;
+    }
+    return false;
+}
+
 /* End the edges that are, or are not, of that generation. */
 static void
 stop_edges(struct parent *parent, uint32_t generation, bool is_of_it, uint64_t grace_ms)
@@ -110,7 +125,10 @@ stop_surplus_edges(struct parent *parent)
     }
 }
 
-/* Start a set of edges for the configuration that is in use now, and wait until all of them serve. */
+/*
+ * Start a set of edges for the configuration that is in use now, and wait until all of them serve. ERR_TIMEOUT, or ERR_CLOSED
+ * when they only die.
+ */
 static enum err
 start_edges(struct fiber *f, struct parent *parent)
 {
@@ -118,8 +136,11 @@ start_edges(struct fiber *f, struct parent *parent)
     for (size_t slot = 0; slot < parent->now.edges; slot++)
         TRY(child_new(parent, ROLE_EDGE, (uint16_t)slot, &child));
     struct deadline by = deadline_in(parent->rt, PARENT_NEW_EDGES_WAIT_S * NS_PER_S);
-    while (edges_ready(parent, parent->now.number) < parent->now.edges)
+    while (edges_ready(parent, parent->now.number) < parent->now.edges) {
+        if (is_any_edge_failing(parent, parent->now.number))
+            return ERR_CLOSED;
         TRY(cond_wait(f, by, &parent->changed));
+    }
     return ERR_OK;
 }
 
@@ -200,7 +221,7 @@ swap(struct fiber *f, struct parent *parent, struct generation *wanted, struct b
         parent->bound = old_bound;
         bound_set_close(bound, &old_bound);
         generation_done(wanted);
-        return e == ERR_TIMEOUT ? ERR_OK : e;
+        return e == ERR_CANCELED ? e : ERR_OK;
     }
     stop_edges(parent, parent->now.number, false, wanted->config->limits.session_time_ms.value);
     stop_surplus_edges(parent);

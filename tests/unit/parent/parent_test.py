@@ -347,6 +347,19 @@ class ParentTest(unittest.TestCase):
         with self.assertRaises(OSError):
             wait_until(lambda: socket.create_connection(("127.0.0.1", other), 1).close(), "refused", 5)
 
+    def test_edges_that_only_die_take_the_reload_back(self):
+        server = self.server().start()
+        session = self.session(server)
+        server.configure(listener=f"listener crash {{ address 127.0.0.1:{free_port()}; }}")
+        status, text = server.command("reload")
+        self.assertEqual(status, 78)
+        self.assertIn("the new edges do not serve", text)
+        self.assertTrue(session.is_open())
+        self.assertEqual(self.session(server).generation, 1)
+        wait_until(lambda: len(server.children()) == len(ROLES) + 1, "the new edges are gone")
+        self.assertEqual(server.configure().command("reload")[0], 0)
+        self.assertEqual(self.session(server).generation, 2)
+
     def test_hangup_reloads_and_says_so(self):
         server = self.server().start()
         server.process.send_signal(signal.SIGHUP)

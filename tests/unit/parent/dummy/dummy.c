@@ -4,7 +4,7 @@
  * An edge answers each connection with "edge INSTANCE generation GENERATION listener NAME" and then obeys single
  * octets: c asks directory (answer "status N"), x aborts, q ends the connection. Its sessions outlive a reload.
  * Control passes a line "VERB" to the parent and prints "STATUS" and the text. Directory takes a new configuration
- * while it runs, queue does not.
+ * while it runs, queue does not. With a listener named crash an edge aborts as soon as it runs.
  */
 #include "net/role.h"
 
@@ -158,6 +158,8 @@ dummy_run(struct fiber *f, struct role_env *env)
 {
     static ipc_serve_fn *const table[IPC_TYPE_COUNT] = {[IPC_TYPE_RECIPIENT_CHECK] = serve_check};
     struct dummy dummy = {.env = env};
+    if (DUMMY_ROLE == ROLE_EDGE && config_listener_find(env->config, SPAN("crash")) != NULL)
+        abort();
     if (DUMMY_ROLE == ROLE_DIRECTORY || DUMMY_ROLE == ROLE_CONTROL) {
         env->on_reconfigure = on_reconfigure;
         env->on_reconfigure_ctx = &dummy;
