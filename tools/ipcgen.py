@@ -2,8 +2,8 @@
 """Generate ipc_messages.h and ipc_messages.c from messages.def and topology.def.
 
 usage: ipcgen.py MESSAGES TOPOLOGY HEADER SOURCE     write the two files
-       ipcgen.py MESSAGES TOPOLOGY --seeds FOLDER    write seeds for the fuzz targets: FOLDER/ipc_codec/ has one file a
-                                                     form, FOLDER/ipc_channel/ one a message, sender and receiver
+       ipcgen.py MESSAGES TOPOLOGY --seeds FOLDER    write seeds for the fuzz targets: FOLDER/ipc_decode/ has one file a
+                                                     form, FOLDER/ipc_peer/ one a message, sender and receiver
 
 What the grammar of messages.def is stands at its head. Checked here, with file and line in every complaint: names are
 known and unique, bounds are sane, structs contain no cycle, waiting edges of topology.def (but operators') make no
@@ -575,10 +575,10 @@ def write_channel_seeds(structs, messages, folder):
 
 
 def write_seeds(structs, records, messages, folder):
-    for name in ("ipc_codec", "ipc_channel"):
+    for name in ("ipc_decode", "ipc_peer"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    write_codec_seeds(structs, records, messages, folder / "ipc_codec")
-    write_channel_seeds(structs, messages, folder / "ipc_channel")
+    write_codec_seeds(structs, records, messages, folder / "ipc_decode")
+    write_channel_seeds(structs, messages, folder / "ipc_peer")
 
 
 def main(argv):

@@ -101,7 +101,8 @@ prepare(struct parent *parent, struct config_problems *problems)
     return EX_OSERR;
 }
 
-/* What holds for the parent and, inherited, for its children: as many descriptors as may be, modes as they are written. */
+/* What holds for the parent and, inherited, for its children: as many descriptors as may be,
+    modes as they are written. */
 static void
 limits_set(void)
 {

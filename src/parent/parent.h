@@ -11,7 +11,8 @@
  *   spawn.c        one process started                 supervise.c    restarted, connected, stopped
  *   reload.c       SIGHUP                              notify.c       the service manager
  *   service.c      what children say and ask           open.c, deliver_spawn.c  the larger answers
- *   status.c       what there is to see                parent.c       all of it together
+ *   status.c       what there is to see                user.c         names of user ids
+ *   parent.c       all of it together
  *
  * Real runtime only.
  */
@@ -234,6 +235,12 @@ void parent_open(struct fiber *f, struct parent *parent, struct ipc_peer *from, 
  */
 void deliver_spawn(struct fiber *f, struct parent *parent, const struct ipc_deliver_user *request, struct arena *mem,
                    struct ipc_deliver_user_reply *ret);
+
+/* --- user.c ---------------------------------------------------------------------------------------------------------- */
+
+/* Find the name of a user id and whether it is one of `trusted-users`. Suspends for the look-up. */
+void user_name_find(struct fiber *f, struct parent *parent, uint32_t uid, struct arena *mem,
+                    struct ipc_user_name_reply *ret);
 
 /* --- parent.c --------------------------------------------------------------------------------------------------- */
 

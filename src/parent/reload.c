@@ -126,7 +126,8 @@ stop_surplus_edges(struct parent *parent)
 }
 
 /*
- * Start a set of edges for the configuration that is in use now, and wait until all of them serve. ERR_TIMEOUT, or ERR_CLOSED
+ * Start a set of edges for the configuration that is in use now, and wait until all of them serve. ERR_TIMEOUT,
+     or ERR_CLOSED
  * when they only die.
  */
 static enum err

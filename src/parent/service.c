@@ -75,6 +75,14 @@ serve_parent_open(struct fiber *f, void *ctx, struct ipc_peer *from, const struc
 }
 
 static void
+serve_user_name(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_user_name *request, struct arena *mem,
+                struct ipc_user_name_reply *ret)
+{
+    (void)from;
+    user_name_find(f, ctx, request->uid, mem, ret);
+}
+
+static void
 serve_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request,
                   struct arena *mem, struct ipc_role_status_reply *ret)
 {
@@ -159,6 +167,7 @@ const struct ipc_parent_service parent_service = {
     .reconfigured = serve_reconfigured,
     .deliver_user = serve_deliver_user,
     .parent_open = serve_parent_open,
+    .user_name = serve_user_name,
     .role_status = serve_role_status,
     .parent_command = serve_parent_command,
 };
