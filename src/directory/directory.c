@@ -173,6 +173,8 @@ keep_accounts(struct fiber *f, void *arg)
         if (!is_loaded || d->is_reconfigured) {
             d->is_reconfigured = false;
             is_loaded = directory_load(f, d) == ERR_OK;
+            d->has_tried_to_load = true;
+            cond_broadcast(&d->loaded);
         }
         struct deadline next = is_loaded ? DEADLINE_NEVER : deadline_in(d->rt, LOAD_AGAIN_S * NS_PER_S);
         if (!d->is_reconfigured && cond_wait(f, next, &d->changed) == ERR_CANCELED)
@@ -208,6 +210,7 @@ directory_init(struct directory *d, struct role_env *env)
     semaphore_init(&d->hashes, DIRECTORY_HASHES_AT_ONCE);
     semaphore_init(&d->socketmaps, DIRECTORY_SOCKETMAPS_AT_ONCE);
     list_init(&d->idle_socketmaps);
+    cond_init(&d->loaded);
     cond_init(&d->changed);
     map_init(&d->users, DIRECTORY_USERS_MAX, d->seed);
 }
@@ -242,6 +245,8 @@ directory_run(struct fiber *f, struct role_env *env)
     enum err e = fiber_group_spawn(&d->background, "directory.accounts", keep_accounts, d);
     if (e == ERR_OK)
         e = fiber_group_spawn(&d->background, "directory.outside", keep_outside, d);
+    while (e == ERR_OK && !d->has_tried_to_load)
+        e = cond_wait(f, DEADLINE_NEVER, &d->loaded);
     if (e == ERR_OK) {
         ipc_hub_serve(env->hub, &service, d);
         e = rt_wait_stop(f, DEADLINE_NEVER);

@@ -77,6 +77,8 @@ struct directory {
     struct semaphore socketmaps;
     struct list idle_socketmaps;    /* struct socketmap_connection */
 
+    bool has_tried_to_load;    /* accounts were read, or could not be: questions can be answered */
+    struct cond loaded;        /* that became true */
     struct cond changed;            /* a new configuration, or the end */
     bool is_reconfigured;
     struct fiber_group background;
