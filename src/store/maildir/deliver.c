@@ -162,19 +162,49 @@ box_sync_path(struct batch *b, struct box *box)
 
 /* --- one delivery: judge it and write its file --- */
 
-/* Octets on their way into a file. */
+/* Octets on their way into a file; small pieces are gathered, so that a small message is one write. */
 struct file_sink {
     struct disk_file *file;
     uint64_t offset;
+    struct buf pending; /* owned */
 };
+
+static enum err
+file_sink_flush(struct file_sink *sink)
+{
+    struct span octets = buf_span(&sink->pending);
+    if (span_is_empty(octets))
+        return ERR_OK;
+    TRY(disk_pwrite(sink->file, sink->offset, octets));
+    sink->offset += octets.len;
+    buf_clear(&sink->pending);
+    return ERR_OK;
+}
 
 static enum err
 file_sink_write(void *ctx, struct span octets)
 {
     struct file_sink *sink = ctx;
+    if (octets.len > sink->pending.cap - sink->pending.len)
+        TRY(file_sink_flush(sink));
+    if (octets.len <= sink->pending.cap)
+        return buf_append(&sink->pending, octets);
     TRY(disk_pwrite(sink->file, sink->offset, octets));
     sink->offset += octets.len;
     return ERR_OK;
+}
+
+static enum err
+file_write(struct disk_file *file, const struct maildir_content *content)
+{
+    struct file_sink sink = {.file = file};
+    buf_init(&sink.pending, MAILDIR_CHUNK_BYTES);
+    enum err e = maildir_content_write(content, file_sink_write, &sink);
+    if (e == ERR_OK)
+        e = file_sink_flush(&sink);
+    buf_done(&sink.pending);
+    ASSERT(e != ERR_OK || sink.offset == content->size_bytes);
+    return e;
 }
 
 /* Whether the message may be added to the mailbox; an error when its size cannot be found out. */
@@ -223,12 +253,9 @@ tmp_write(struct item *item, const struct maildir_content *content)
         return;
     }
     item->is_in_tmp = true;
-    struct file_sink sink = {.file = item->file};
-    e = maildir_content_write(content, file_sink_write, &sink);
+    e = file_write(item->file, content);
     if (e != ERR_OK)
         item_fail(item, "write", e);
-    else
-        ASSERT(sink.offset == content->size_bytes);
 }
 
 static void
@@ -300,17 +327,20 @@ box_finish(struct batch *b, struct box *box)
     enum err e = disk_dir_sync(box->new_dir);
     if (e == ERR_OK && !box_is_durable(b, box))
         e = box_sync_path(b, box);
+    struct maildir_usage added = {0, 0};
     for (size_t i = 0; i < b->count; i++) {
         struct item *item = &b->items[i];
         if (item->box != box || !item->is_live)
             continue;
         /* The file is in the mailbox either way, so it counts. */
-        maildir_usage_add(box->dir, item->d->ret_size_bytes);
+        added.bytes += (int64_t)item->d->ret_size_bytes;
+        added.count++;
         if (e != ERR_OK)
             item_fail(item, "sync directory", e);
         else
             item->d->ret_inode = box->inode;
     }
+    maildir_usage_add(box->dir, added);
 }
 
 static void

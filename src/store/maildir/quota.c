@@ -254,12 +254,12 @@ maildir_usage_load(struct disk *disk, struct disk_dir *box, struct maildir_quota
 }
 
 void
-maildir_usage_add(struct disk_dir *box, uint64_t size_bytes)
+maildir_usage_add(struct disk_dir *box, struct maildir_usage added)
 {
     struct disk_file *file;
     struct disk_stat st;
-    char line[48];
-    int n = snprintf(line, sizeof(line), "%llu 1\n", (unsigned long long)size_bytes);
+    char line[64];
+    int n = snprintf(line, sizeof(line), "%lld %lld\n", (long long)added.bytes, (long long)added.count);
     if (disk_open(box, "maildirsize", DISK_WRITE | DISK_APPEND, &file) != ERR_OK)
         return;
     enum err e = disk_stat_file(file, &st);

@@ -43,7 +43,7 @@ bool maildir_name_size(struct span name, uint64_t *ret);
 NODISCARD enum err maildir_usage_load(struct disk *disk, struct disk_dir *box, struct maildir_quota quota, int64_t now_us,
                                       const char *temporary, struct maildir_usage *ret);
 
-/* Note a delivery of `size_bytes` in maildirsize if there is one. Failures do not matter: the file is a hint. */
-void maildir_usage_add(struct disk_dir *box, uint64_t size_bytes);
+/* Note what was delivered in maildirsize, if there is one. Failures do not matter: the file is a hint. */
+void maildir_usage_add(struct disk_dir *box, struct maildir_usage added);
 
 #endif

@@ -157,7 +157,7 @@ test_counting_and_appending(void **state)
     assert_int_equal(usage.bytes, 125);
     assert_int_equal(usage.count, 3);
     size_file_check(&b, "1000000S\n125 3\n");
-    maildir_usage_add(b.dir, 75);
+    maildir_usage_add(b.dir, (struct maildir_usage){75, 1});
     size_file_check(&b, "1000000S\n125 3\n75 1\n");
     /* No scan now: what is added behind the file's back does not show. */
     file_make(&b, "new/6.M1.host,S=5000", "");
@@ -177,7 +177,7 @@ test_without_a_size_file_nothing_is_appended(void **state)
     struct box b;
     struct disk_stat st;
     box_make(&b);
-    maildir_usage_add(b.dir, 75);
+    maildir_usage_add(b.dir, (struct maildir_usage){75, 1});
     assert_int_equal(disk_stat_name(b.dir, "maildirsize", &st), ERR_NOT_FOUND);
     box_free(&b);
 }
