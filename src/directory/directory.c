@@ -151,6 +151,7 @@ on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct i
 static const struct ipc_directory_service service = {
     .recipient_check = on_recipient_check,
     .recipient_expand = on_recipient_expand,
+    .local_user = directory_on_local_user,
     .role_status = on_role_status,
     .directory_command = directory_on_command,
 };
@@ -160,6 +161,7 @@ on_reconfigure(void *ctx)
 {
     struct directory *d = ctx;
     d->is_reconfigured = true;
+    directory_local_users_forget(d); /* trusted-users may be others */
     cond_broadcast(&d->changed);
 }
 
@@ -213,6 +215,7 @@ directory_init(struct directory *d, struct role_env *env)
     cond_init(&d->loaded);
     cond_init(&d->changed);
     map_init(&d->users, DIRECTORY_USERS_MAX, d->seed);
+    map_init(&d->local_users, DIRECTORY_USERS_MAX, d->seed);
 }
 
 static void
@@ -226,6 +229,7 @@ directory_done(struct fiber *f, struct directory *d)
 {
     directory_socketmaps_done(d);
     directory_outside_done(d);
+    directory_local_users_forget(d);
     accounts_done(d->accounts);
     free(d->accounts);
     if (d->db != NULL && rt_pool_run(f, close_run, d->db) != ERR_OK)

@@ -4,6 +4,7 @@
  *   directory.c   the life of the role, the two questions about recipients, status
  *   commands.c    directory_command: one function a verb
  *   outside.c     what only the parent can open: the aliases file, lists of recipients, users of the system
+ *   local_user.c  names of user ids, asked of the parent
  *   socketmap_client.c   connections to socketmaps
  *   load.c        accounts from the database into memory
  *
@@ -74,6 +75,7 @@ struct directory {
     size_t list_count;
 
     struct map users;               /* name -> struct user_answer, owned */
+    struct map local_users;         /* user id -> struct local_user_answer, owned */
     struct semaphore socketmaps;
     struct list idle_socketmaps;    /* struct socketmap_connection */
 
@@ -123,6 +125,14 @@ enum lookup directory_user_exists(void *ctx, struct span user);
 NODISCARD enum err directory_parent_open(struct directory_ask *ask, unsigned kind, struct span name, int *ret_fd);
 
 void directory_outside_done(struct directory *d);
+
+/* --- local_user.c --- */
+
+void directory_on_local_user(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_local_user *request,
+                             struct arena *mem, struct ipc_local_user_reply *ret);
+
+/* Forget every answer: the configuration has changed, or the process ends. */
+void directory_local_users_forget(struct directory *d);
 
 /* --- socketmap_client.c --- */
 

@@ -38,7 +38,8 @@ find_name(struct question *q)
     int error = getpwuid_r(q->uid, &entry, q->bytes, sizeof(q->bytes), &found);
     if (found == NULL) {
         q->status = is_absent(error) ? LOCAL_USER_NAMELESS : LOCAL_USER_UNAVAILABLE;
-    } else if (!span_to_cstr(span_from_cstr(found->pw_name), q->name, sizeof(q->name))) {
+    } else if (found->pw_name[0] == '\0' ||
+               !span_to_cstr(span_from_cstr(found->pw_name), q->name, sizeof(q->name))) {
         q->status = LOCAL_USER_NAMELESS; /* no local part is that long */
     }
 }

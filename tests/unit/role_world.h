@@ -81,6 +81,13 @@ role_world_on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, con
 }
 
 static inline void
+role_world_on_user_name(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_user_name *request,
+                        struct arena *mem, struct ipc_user_name_reply *ret)
+{
+    (void)f, (void)ctx, (void)from, (void)request, (void)mem, (void)ret;
+}
+
+static inline void
 role_world_on_parent_command(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_parent_command *request,
                              struct arena *mem, struct ipc_parent_command_reply *ret)
 {
@@ -94,6 +101,7 @@ role_world_parent_fill(struct ipc_parent_service *s)
     s->reconfigured = s->reconfigured != NULL ? s->reconfigured : role_world_on_reconfigured;
     s->deliver_user = s->deliver_user != NULL ? s->deliver_user : role_world_on_deliver_user;
     s->parent_open = s->parent_open != NULL ? s->parent_open : role_world_on_parent_open;
+    s->user_name = s->user_name != NULL ? s->user_name : role_world_on_user_name;
     s->role_status = s->role_status != NULL ? s->role_status : role_world_on_role_status;
     s->parent_command = s->parent_command != NULL ? s->parent_command : role_world_on_parent_command;
 }
