@@ -2,6 +2,7 @@
 #include "edge/commands.h"
 #include "edge/judgement.h"
 #include "edge/reverse_name.h"
+#include "edge/submission.h"
 
 static struct verdict
 judge(struct session *s, const struct smtp_mail_args *args)
@@ -38,7 +39,11 @@ static enum err
 admit(struct fiber *f, struct session *s, const struct smtp_mail_args *args)
 {
     TRY(reverse_name_await(f, s));
-    struct verdict verdict = judge(s, args);
+    struct verdict verdict = submission_judge(f, s, &args->reverse_path);
+    if (fiber_is_canceled(f))
+        return ERR_CANCELED;
+    if (verdict.action == VERDICT_ACCEPT)
+        verdict = judge(s, args);
     if (verdict.ends_session) {
         session_end(s, verdict.reply, reason_code(verdict.reason));
     } else if (verdict.action != VERDICT_ACCEPT) {

@@ -101,7 +101,7 @@ session_access_client(const struct session *s)
 struct span
 session_account(const struct session *s)
 {
-    return span_of(s->account_text, s->account_len);
+    return s->user.len > 0 ? s->user : span_of(s->account_text, s->account_len);
 }
 
 bool

@@ -31,6 +31,9 @@ struct session {
     char client_text[STREAM_ADDRESS_MAX]; /* its address, or "local" */
     uint8_t account_len;
     char account_text[16];                /* "uid:1000" on the local socket */
+    enum fact_state user_state;           /* how far the name of that user is known */
+    bool is_user_trusted;                 /* with any sender address */
+    struct span user;                     /* its name; in `mem` */
     struct arena mem;                     /* the connection's: names below live in it */
     struct span client_name;              /* verified reverse name; empty: unknown or not yet known */
     struct span helo;                     /* empty before EHLO, HELO, LHLO */
@@ -94,7 +97,7 @@ struct deadline session_data_deadline(const struct session *s, int64_t began_ns,
 /* What the verdicts of policy/access.h ask about the client. */
 struct access_client session_access_client(const struct session *s);
 
-/* The user who submits on the local socket, "uid:1000"; empty for strangers. */
+/* The user who submits on the local socket, by name or else "uid:1000"; empty for strangers. */
 struct span session_account(const struct session *s);
 
 /* Count octets of a refused message or chunk that were read and thrown away; false when the session has had its share. */

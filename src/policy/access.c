@@ -252,6 +252,33 @@ access_mail(const struct access_policy *policy, const struct access_mail_facts *
     return accepted(REASON_ALLOWED, SOURCE_POS_DEFAULT, used);
 }
 
+/* user@hostname, the address that a user of this machine has without asking anybody. */
+static bool
+is_own_address(const struct access_policy *policy, struct span user, const struct path *sender)
+{
+    return !span_is_empty(user) && sender->kind == PATH_MAILBOX && span_equal(mailbox_local(&sender->mailbox), user) &&
+           span_equal_nocase(domain_span(&sender->mailbox.domain), policy->host);
+}
+
+struct verdict
+access_submission(const struct access_policy *policy, const struct access_submission_facts *facts)
+{
+    uint64_t used = fact_bit(FACT_SENDER) | fact_bit(FACT_CLIENT_USER);
+    if (facts->sender->kind == PATH_NULL)
+        return accepted(REASON_ALLOWED, SOURCE_POS_DEFAULT, used);
+    if (facts->user_state == FACT_STATE_UNKNOWN)
+        return (struct verdict){.action = VERDICT_NEED_FACTS, .facts_needed = fact_bit(FACT_CLIENT_USER)};
+    if (facts->user_state == FACT_STATE_FAILED)
+        return refused(REASON_USER_LOOKUP_FAILED, reply_of(REPLY_FAULT), SOURCE_POS_DEFAULT, used);
+    if (facts->is_trusted)
+        return accepted(REASON_USER_TRUSTED, facts->trusted_users, used);
+    if (is_own_address(policy, facts->user, facts->sender))
+        return accepted(REASON_ALLOWED, SOURCE_POS_DEFAULT, used);
+    return refused(REASON_SENDER_NOT_OWN,
+                   reply_with_text(REPLY_POLICY_REFUSED, SPAN("You may send as yourself only; trusted-users may send as anybody")),
+                   facts->trusted_users, used);
+}
+
 /* A recipient that is not ours: only those who may relay get as far as the question where it should go. */
 static struct verdict
 remote_recipient_eval(const struct access_rcpt_facts *facts, uint64_t used)

@@ -139,6 +139,20 @@ struct access_mail_facts {
 /* At MAIL. Requirements 33, 51. */
 struct verdict access_mail(const struct access_policy *policy, const struct access_mail_facts *facts);
 
+struct access_submission_facts {
+    enum fact_state user_state;     /* how far it is known who submits */
+    struct span user;               /* its name; empty: the user id has none */
+    bool is_trusted;                /* named in trusted-users, or root */
+    const struct path *sender;
+    struct source_pos trusted_users; /* where the configuration says who is trusted */
+};
+
+/*
+ * At MAIL on the local socket, before access_mail(): users of this machine send as themselves (user@hostname) or with the null
+ * sender; who is trusted, as anybody. Needs FACT_CLIENT_USER.
+ */
+struct verdict access_submission(const struct access_policy *policy, const struct access_submission_facts *facts);
+
 /* What the directory says of a recipient; the numbers of enum recipient_status (store/recipient.h). */
 enum access_recipient {
     ACCESS_RECIPIENT_OK = 0,

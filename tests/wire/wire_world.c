@@ -9,6 +9,7 @@
 #include "net/log.h"
 #include "net/role.h"
 #include "net/trail.h"
+#include "store/local_user.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -108,8 +109,22 @@ serve_check(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const stru
     ret->rule_count = 1;
 }
 
+/* Users 0 and 1000 have names, root is trusted. */
+static void
+serve_local_user(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_local_user *request, UNUSED struct arena *mem,
+                 struct ipc_local_user_reply *ret)
+{
+    struct wire_world *w = ctx;
+    if (w->directory_mood == WIRE_SILENT && fiber_sleep(f, DEADLINE_NEVER) != ERR_OK)
+        return;
+    ret->status = request->uid == 0 || request->uid == 1000 ? LOCAL_USER_KNOWN : LOCAL_USER_NAMELESS;
+    ret->name = request->uid == 0 ? SPAN("root") : request->uid == 1000 ? SPAN("ann") : SPAN_EMPTY;
+    ret->is_trusted = request->uid == 0;
+}
+
 static const struct ipc_directory_service directory_service = {
     .recipient_check = serve_check,
+    .local_user = serve_local_user,
     .recipient_expand = (void *)unused_call,
     .role_status = (void *)unused_call,
     .directory_command = (void *)unused_call,

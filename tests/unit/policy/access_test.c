@@ -574,6 +574,57 @@ test_patterns(void **state)
     }
 }
 
+/* --- who sends as whom on the local socket -------------------------------------------------------------------------- */
+
+struct submission_row {
+    const char *name;
+    enum fact_state state;
+    const char *user;
+    bool is_trusted;
+    const char *sender;
+    struct wanted wanted;
+};
+
+static const struct submission_row submission_rows[] = {
+    {"as oneself", FACT_STATE_KNOWN, "ann", false, "<ann@mx.example.com>", ALLOWED},
+    {"hostnames have no case", FACT_STATE_KNOWN, "ann", false, "<ann@MX.example.com>", ALLOWED},
+    {"user names have one", FACT_STATE_KNOWN, "ann", false, "<Ann@mx.example.com>",
+     {VERDICT_REFUSE, REASON_SENDER_NOT_OWN, REPLY_POLICY_REFUSED, LINE_RULE}},
+    {"as another user", FACT_STATE_KNOWN, "ann", false, "<bob@mx.example.com>",
+     {VERDICT_REFUSE, REASON_SENDER_NOT_OWN, REPLY_POLICY_REFUSED, LINE_RULE}},
+    {"in another domain", FACT_STATE_KNOWN, "ann", false, "<ann@example.com>",
+     {VERDICT_REFUSE, REASON_SENDER_NOT_OWN, REPLY_POLICY_REFUSED, LINE_RULE}},
+    {"trusted, as anybody", FACT_STATE_KNOWN, "root", true, "<bob@elsewhere.example>",
+     {VERDICT_ACCEPT, REASON_USER_TRUSTED, REPLY_NONE, LINE_RULE}},
+    {"an id without a name", FACT_STATE_KNOWN, "", false, "<ann@mx.example.com>",
+     {VERDICT_REFUSE, REASON_SENDER_NOT_OWN, REPLY_POLICY_REFUSED, LINE_RULE}},
+    {"the null sender forges nobody", FACT_STATE_UNKNOWN, "", false, "<>", ALLOWED},
+    {"nobody has asked", FACT_STATE_UNKNOWN, "", false, "<ann@mx.example.com>", {VERDICT_NEED_FACTS, REASON_NONE, REPLY_NONE, 0}},
+    {"no answer", FACT_STATE_FAILED, "", false, "<ann@mx.example.com>",
+     {VERDICT_DEFER, REASON_USER_LOOKUP_FAILED, REPLY_FAULT, 0}},
+};
+
+static void
+test_submission(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(submission_rows); i++) {
+        const struct submission_row *row = &submission_rows[i];
+        struct span text = span_from_cstr(row->sender);
+        struct path sender;
+        CHECK(row->name, path_take(&text, PATH_ALLOW_NULL, &sender) == ADDR_OK);
+        struct access_submission_facts facts = {
+            .user_state = row->state,
+            .user = span_from_cstr(row->user),
+            .is_trusted = row->is_trusted,
+            .sender = &sender,
+            .trusted_users = LINE(LINE_RULE),
+        };
+        struct verdict verdict = access_submission(&strict, &facts);
+        check_verdict(row->name, &verdict, &row->wanted);
+    }
+}
+
 int
 main(void)
 {
@@ -583,6 +634,7 @@ main(void)
             cmocka_unit_test(test_rcpt_asks_first),
         cmocka_unit_test(test_accept_never_relays), cmocka_unit_test(test_rule_text), cmocka_unit_test(test_data),
         cmocka_unit_test(test_data_knobs),      cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_submission),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
