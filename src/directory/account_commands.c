@@ -117,7 +117,8 @@ account_options_parse(struct command *c, size_t from, struct account *ret)
     for (size_t i = from; i < c->argument_count; i++) {
         struct span key, value;
         if (!span_cut(command_argument(c, i), '=', &key, &value))
-            return command_fail(c, EX_USAGE, "\"" SPAN_FMT "\" is no option; there are quota=SIZE and class=NAME", SPAN_ARG(command_argument(c, i)));
+            return command_fail(c, EX_USAGE, "\"" SPAN_FMT "\" is no option; there are quota=SIZE and class=NAME",
+                                SPAN_ARG(command_argument(c, i)));
         if (span_equal(key, SPAN("quota"))) {
             if (!command_quota_parse(value, &ret->quota_bytes))
                 return command_fail(c, EX_USAGE, "a quota is a size such as 1G or 500M, or none");
@@ -127,7 +128,8 @@ account_options_parse(struct command *c, size_t from, struct account *ret)
                 return command_fail(c, EX_USAGE, "a class is normal or bulk");
             ret->class = value;
         } else {
-            return command_fail(c, EX_USAGE, "\"" SPAN_FMT "\" is no option; there are quota=SIZE and class=NAME", SPAN_ARG(key));
+            return command_fail(c, EX_USAGE, "\"" SPAN_FMT "\" is no option; there are quota=SIZE and class=NAME",
+                                SPAN_ARG(key));
         }
     }
     return EX_OK;
@@ -161,7 +163,8 @@ account_is_free(struct command *c, const struct our_address *a)
         return command_fail(c, EX_CANTCREAT, "%s is an alias; remove it first: godwit alias remove %s",
                     command_address_text(&a->mailbox).text, command_address_text(&a->mailbox).text);
     if (!mailbox_path(&a->mailbox, path))
-        return command_fail(c, EX_DATAERR, "%s is too long for the name of a mailbox", command_address_text(&a->mailbox).text);
+        return command_fail(c, EX_DATAERR, "%s is too long for the name of a mailbox",
+                            command_address_text(&a->mailbox).text);
     return EX_OK;
 }
 
@@ -197,7 +200,10 @@ command_account_add(struct command *c)
     if (status != EX_OK)
         return status;
     account.has_password = !span_is_empty(hash);
-    /* A case-sensitive domain keeps the local part as it was typed, every other in lower case; the key is the same text. */
+    /*
+     * A case-sensitive domain keeps the local part as it was typed, every other in lower case; the key is the same
+     * text.
+     */
     struct change change = {.run = change_add, .address = &a.mailbox, .account = account, .hash = hash};
     if (semaphore_take(c->f, DEADLINE_NEVER, &c->d->db_lock) != ERR_OK)
         return command_fail(c, EX_TEMPFAIL, "the server is stopping");
@@ -207,7 +213,8 @@ command_account_add(struct command *c)
         return status;
     command_log(c, "account-add", &a.mailbox);
     command_append_mailbox(&c->out, &a.mailbox);
-    buf_append_cstr(&c->out, account.has_password ? " added\n" : " added without a password: it receives mail, nobody can log in\n");
+    buf_append_cstr(&c->out, account.has_password ? " added\n"
+                                                  : " added without a password: it receives mail, nobody can log in\n");
     return EX_OK;
 }
 
@@ -282,7 +289,8 @@ command_account_password(struct command *c)
     if (status == EX_OK)
         status = account_change(c, "account-password", &change);
     if (status == EX_OK)
-        buf_append_cstr(&c->out, span_is_empty(change.hash) ? ": password removed, nobody can log in\n" : ": password changed\n");
+        buf_append_cstr(&c->out, span_is_empty(change.hash) ? ": password removed, nobody can log in\n"
+                                                            : ": password changed\n");
     return status;
 }
 
@@ -312,7 +320,8 @@ suspend_or_resume(struct command *c, const char *verb, bool is_suspended)
     struct change change = {.run = change_suspended, .account = {.is_suspended = is_suspended}};
     int status = account_change(c, verb, &change);
     if (status == EX_OK)
-        buf_append_cstr(&c->out, is_suspended ? " suspended: its mail is refused, nobody can log in\n" : " is active again\n");
+        buf_append_cstr(&c->out,
+                        is_suspended ? " suspended: its mail is refused, nobody can log in\n" : " is active again\n");
     return status;
 }
 

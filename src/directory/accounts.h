@@ -1,8 +1,8 @@
 /*
  * accounts.h - accounts and aliases of addresses in memory, found by address with one hash look-up.
  *
- * A copy of what the database holds, changed only after the database was. Keys are addresses in the form in which they are
- * compared: local part without quotes, in lower case unless the domain tells case apart, "@", domain in A-labels.
+ * A copy of what the database holds, changed only after the database was. Keys are addresses in the form in which they
+ * are compared: local part without quotes, in lower case unless the domain tells case apart, "@", domain in A-labels.
  * Entries are owned here; a pointer to one is valid until the next change, so nobody keeps it across a suspend.
  */
 #ifndef GODWIT_DIRECTORY_ACCOUNTS_H
@@ -31,7 +31,9 @@ address_key_span(const struct address_key *key)
     return span_of(key->text, key->len);
 }
 
-/* Make the key of an address. False, *ret untouched, when the local part or domain is empty or too long for an address. */
+/*
+ * Make the key of an address. False, *ret untouched, when the local part or domain is empty or too long for an address.
+ */
 bool address_key_make(struct span local, struct span domain, bool is_case_sensitive, struct address_key *ret);
 
 struct account {

@@ -65,8 +65,9 @@ static void
 bind_text(struct statement *s, struct span text)
 {
     if (s->code == SQLITE_OK)
-        s->code = sqlite3_bind_text(s->stmt, ++s->bound, (const char *)(text.len == 0 ? (const uint8_t *)"" : text.data),
-                                    (int)text.len, SQLITE_STATIC);
+        s->code =
+            sqlite3_bind_text(s->stmt, ++s->bound, (const char *)(text.len == 0 ? (const uint8_t *)"" : text.data),
+                              (int)text.len, SQLITE_STATIC);
 }
 
 static void
@@ -148,7 +149,10 @@ version_read(struct accounts_db *db, int64_t *ret)
     return e == ERR_NOT_FOUND ? ERR_DAMAGED : e;
 }
 
-/* End a transaction: keep it when `e` is ERR_OK, else undo it (SQLite may have done so itself). Returns what became of it. */
+/*
+ * End a transaction: keep it when `e` is ERR_OK, else undo it (SQLite may have done so itself). Returns what became of
+ * it.
+ */
 static enum err
 transaction_end(struct accounts_db *db, enum err e)
 {
@@ -378,7 +382,8 @@ accounts_db_remove(struct accounts_db *db, const struct mailbox *address)
 enum err
 accounts_db_set_password(struct accounts_db *db, const struct mailbox *address, struct span hash)
 {
-    struct statement s = statement_prepare(db, "UPDATE account SET password = ?3 WHERE local_part = ?1 AND domain = ?2");
+    struct statement s =
+        statement_prepare(db, "UPDATE account SET password = ?3 WHERE local_part = ?1 AND domain = ?2");
     bind_address(&s, address);
     if (span_is_empty(hash))
         bind_null(&s);
@@ -390,7 +395,8 @@ accounts_db_set_password(struct accounts_db *db, const struct mailbox *address, 
 enum err
 accounts_db_set_quota(struct accounts_db *db, const struct mailbox *address, bool has_quota, uint64_t quota_bytes)
 {
-    struct statement s = statement_prepare(db, "UPDATE account SET quota_bytes = ?3 WHERE local_part = ?1 AND domain = ?2");
+    struct statement s =
+        statement_prepare(db, "UPDATE account SET quota_bytes = ?3 WHERE local_part = ?1 AND domain = ?2");
     bind_address(&s, address);
     bind_quota(&s, has_quota, quota_bytes);
     return statement_run_changing(db, &s);
@@ -399,7 +405,8 @@ accounts_db_set_quota(struct accounts_db *db, const struct mailbox *address, boo
 enum err
 accounts_db_set_suspended(struct accounts_db *db, const struct mailbox *address, bool is_suspended)
 {
-    struct statement s = statement_prepare(db, "UPDATE account SET is_suspended = ?3 WHERE local_part = ?1 AND domain = ?2");
+    struct statement s =
+        statement_prepare(db, "UPDATE account SET is_suspended = ?3 WHERE local_part = ?1 AND domain = ?2");
     bind_address(&s, address);
     bind_i64(&s, is_suspended);
     return statement_run_changing(db, &s);
@@ -428,7 +435,8 @@ alias_replace(struct accounts_db *db, const struct mailbox *address, const struc
 }
 
 enum err
-accounts_db_put_alias(struct accounts_db *db, const struct mailbox *address, const struct span *targets, size_t target_count)
+accounts_db_put_alias(struct accounts_db *db, const struct mailbox *address, const struct span *targets,
+                      size_t target_count)
 {
     TRY(sql_run(db, "BEGIN IMMEDIATE"));
     return transaction_end(db, alias_replace(db, address, targets, target_count));

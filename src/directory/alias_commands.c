@@ -78,7 +78,8 @@ alias_add_locked(struct command *c, const struct our_address *a)
     if (targets == NULL)
         return command_fail(c, EX_TEMPFAIL, "out of memory");
     if (accounts_find(c->d->accounts, our_key(a)) != NULL)
-        return command_fail(c, EX_CANTCREAT, "%s is an account; an account keeps its own mail", command_address_text(&a->mailbox).text);
+        return command_fail(c, EX_CANTCREAT, "%s is an account; an account keeps its own mail",
+                            command_address_text(&a->mailbox).text);
     for (size_t i = 1; i < c->argument_count; i++) {
         struct span target;
         int status = target_parse(c, a, command_argument(c, i), &target);
@@ -115,7 +116,8 @@ alias_remove_locked(struct command *c, const struct our_address *a)
             if (!span_equal_nocase(targets[k], target))
                 targets[kept++] = targets[k];
         if (kept == count)
-            return command_fail(c, EX_NOUSER, SPAN_FMT " is no target of %s", SPAN_ARG(target), command_address_text(&a->mailbox).text);
+            return command_fail(c, EX_NOUSER, SPAN_FMT " is no target of %s", SPAN_ARG(target),
+                                command_address_text(&a->mailbox).text);
         count = kept;
     }
     return alias_store(c, a, targets, count);

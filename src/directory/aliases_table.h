@@ -1,9 +1,9 @@
 /*
  * aliases_table.h - the classic aliases file and the files it includes, in memory, found by name.
  *
- * Made anew at each reload: read the file, then each file named by :include:, then finish; from then on it does not change. A table
- * that could not be made leaves the one before in use. An entry whose targets, or an include of it, could not be read
- * is there but `is_unavailable`: its mail waits, it is never refused as unknown.
+ * Made anew at each reload: read the file, then each file named by :include:, then finish; from then on it does not
+ * change. A table that could not be made leaves the one before in use. An entry whose targets, or an include of it,
+ * could not be read is there but `is_unavailable`: its mail waits, it is never refused as unknown.
  */
 #ifndef GODWIT_DIRECTORY_ALIASES_TABLE_H
 #define GODWIT_DIRECTORY_ALIASES_TABLE_H

@@ -1,8 +1,10 @@
 /*
- * command.h - one operator's command in the directory: its arguments, its answer, and the helpers that all verbs share. Private.
+ * command.h - one operator's command in the directory: its arguments, its answer, and the helpers that all verbs share.
+ * Private.
  *
- * A verb reads its arguments, looks whether it may be, changes the database in a pool job, then memory, and says so. A change is
- * answered after it is durable and in force. A verb returns an exit status (sysexits.h); errors say what to do next.
+ * A verb reads its arguments, looks whether it may be, changes the database in a pool job, then memory, and says so. A
+ * change is answered after it is durable and in force. A verb returns an exit status (sysexits.h); errors say what to
+ * do next.
  */
 #ifndef GODWIT_DIRECTORY_COMMAND_H
 #define GODWIT_DIRECTORY_COMMAND_H

@@ -1,5 +1,6 @@
 /*
- * commands.c - the commands of `godwit account`, `godwit alias`, `newaliases` and `godwit resolve`: the table, and what verbs share.
+ * commands.c - the commands of `godwit account`, `godwit alias`, `newaliases` and `godwit resolve`: the table, and what
+ * verbs share.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,7 +86,8 @@ size_parse(struct span s, uint64_t *ret)
             shift = units[i].shift;
     if (shift > 0)
         unit = span_skip(unit, 1);
-    if (!span_is_empty(unit) && !span_equal_nocase(unit, SPAN("b")) && (shift == 0 || !span_equal_nocase(unit, SPAN("ib"))))
+    if (!span_is_empty(unit) && !span_equal_nocase(unit, SPAN("b")) &&
+        (shift == 0 || !span_equal_nocase(unit, SPAN("ib"))))
         return false;
     if (value > (UINT64_MAX >> 1) >> shift)
         return false;
@@ -130,8 +132,9 @@ our_address_parse(struct command *c, struct span text, struct our_address *ret)
     struct span domain = domain_span(&a.mailbox.domain);
     a.domain = config_domain_find(c->d->env->config, domain);
     if (a.domain == NULL)
-        return command_fail(c, EX_NOHOST, SPAN_FMT " is not a domain of this server; add it first: godwit domain add " SPAN_FMT,
-                    SPAN_ARG(domain), SPAN_ARG(domain));
+        return command_fail(c, EX_NOHOST,
+                            SPAN_FMT " is not a domain of this server; add it first: godwit domain add " SPAN_FMT,
+                            SPAN_ARG(domain), SPAN_ARG(domain));
     bool is_case_sensitive = a.domain->is_case_sensitive.value;
     if ((!is_case_sensitive && !mailbox_lower(&a.mailbox, &a.mailbox)) ||
         !address_key_make(mailbox_local(&a.mailbox), domain, is_case_sensitive, &a.key))
@@ -148,15 +151,19 @@ command_address_parse(struct command *c, struct span text, struct our_address *r
     if (status != EX_OK || ret->domain->recipients.has_accounts)
         return status;
     struct source_pos pos = ret->domain->recipients.pos;
-    return command_fail(c, EX_CONFIG, "the recipients of " SPAN_FMT " do not come from accounts; add \"recipients accounts;\" at "
-                SPAN_FMT ":%u", SPAN_ARG(domain_span(&ret->domain->title.value)), SPAN_ARG(pos.file), pos.line);
+    return command_fail(c, EX_CONFIG,
+                        "the recipients of " SPAN_FMT
+                        " do not come from accounts; add \"recipients accounts;\" at " SPAN_FMT ":%u",
+                        SPAN_ARG(domain_span(&ret->domain->title.value)), SPAN_ARG(pos.file), pos.line);
 }
 
 /* Tables in memory, or an exit status. */
 int
 command_need_accounts(struct command *c)
 {
-    return c->d->accounts != NULL ? EX_OK : command_fail(c, EX_TEMPFAIL, "accounts.db cannot be read at the moment; see the log");
+    return c->d->accounts != NULL
+               ? EX_OK
+               : command_fail(c, EX_TEMPFAIL, "accounts.db cannot be read at the moment; see the log");
 }
 
 /* --- changes in the database --- */
@@ -181,7 +188,8 @@ command_change(struct command *c, struct change *change)
 void
 command_log(struct command *c, const char *verb, const struct mailbox *address)
 {
-    log_write(c->d->log, LOG_ACCOUNT_CHANGED, LOG_CSTR(KEY_VERB, verb), LOG_CSTR(KEY_USER, command_address_text(address).text));
+    log_write(c->d->log, LOG_ACCOUNT_CHANGED, LOG_CSTR(KEY_VERB, verb),
+              LOG_CSTR(KEY_USER, command_address_text(address).text));
 }
 
 /* --- dispatch --- */

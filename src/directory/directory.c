@@ -1,8 +1,8 @@
 /*
  * directory.c - the life of the directory process, and its two answers: deliverable? and what does it stand for?
  *
- * It serves before everything is loaded: what is not known yet is RECIPIENT_STATUS_UNAVAILABLE, so a start or a broken file delays
- * mail and refuses none. A database that cannot be opened is tried again for as long as the process lives.
+ * It serves before everything is loaded: what is not known yet is RECIPIENT_STATUS_UNAVAILABLE, so a start or a broken
+ * file delays mail and refuses none. A database that cannot be opened is tried again for as long as the process lives.
  */
 #include "directory/directory.h"
 
@@ -121,8 +121,8 @@ on_recipient_expand(struct fiber *f, void *ctx, struct ipc_peer *from, const str
 /* --- status --- */
 
 static void
-on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request, struct arena *mem,
-               struct ipc_role_status_reply *ret)
+on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request,
+               struct arena *mem, struct ipc_role_status_reply *ret)
 {
     (void)f;
     (void)from;

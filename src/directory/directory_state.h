@@ -8,8 +8,8 @@
  *   socketmap_client.c   connections to socketmaps
  *   load.c        accounts from the database into memory
  *
- * Everything here is used on the loop; pool jobs get what they need by argument. `db` is used by one pool job at a time, whose
- * fiber holds `db_lock`. Tables are replaced whole, so a pointer into one is good until the next suspend.
+ * Everything here is used on the loop; pool jobs get what they need by argument. `db` is used by one pool job at a
+ * time, whose fiber holds `db_lock`. Tables are replaced whole, so a pointer into one is good until the next suspend.
  */
 #ifndef GODWIT_DIRECTORY_DIRECTORY_STATE_H
 #define GODWIT_DIRECTORY_DIRECTORY_STATE_H
@@ -112,8 +112,8 @@ NODISCARD enum err directory_db_run(struct fiber *f, struct directory *d, void (
 NODISCARD enum err directory_lists_reset(struct fiber *f, struct directory *d);
 
 /*
- * Look at the aliases file, its includes and the lists of recipients, and read again what has changed, or with `is_forced`
- * everything. Appends to `report` (may be NULL) what cannot be used, for people.
+ * Look at the aliases file, its includes and the lists of recipients, and read again what has changed, or with
+ * `is_forced` everything. Appends to `report` (may be NULL) what cannot be used, for people.
  */
 void directory_reread(struct fiber *f, struct directory *d, bool is_forced, struct buf *report);
 
@@ -121,7 +121,8 @@ void directory_reread(struct fiber *f, struct directory *d, bool is_forced, stru
 enum lookup directory_file_has(void *ctx, const struct config_domain *domain, struct span key);
 enum lookup directory_user_exists(void *ctx, struct span user);
 
-/* Ask the parent to open something. ERR_OK with *ret_fd (to be closed, -1 for users), ERR_NOT_FOUND, ERR_DENIED, ERR_AGAIN. */
+/* Ask the parent to open something. ERR_OK with *ret_fd (to be closed, -1 for users), ERR_NOT_FOUND, ERR_DENIED,
+ * ERR_AGAIN. */
 NODISCARD enum err directory_parent_open(struct directory_ask *ask, unsigned kind, struct span name, int *ret_fd);
 
 void directory_outside_done(struct directory *d);
@@ -141,7 +142,8 @@ void directory_socketmaps_done(struct directory *d);
 
 /* --- commands.c --- */
 
-void directory_on_command(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_directory_command *request,
-                          struct arena *mem, struct ipc_directory_command_reply *ret);
+void directory_on_command(struct fiber *f, void *ctx, struct ipc_peer *from,
+                          const struct ipc_directory_command *request, struct arena *mem,
+                          struct ipc_directory_command_reply *ret);
 
 #endif

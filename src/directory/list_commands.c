@@ -81,7 +81,8 @@ list_rows(struct command *c, bool has_aliases)
     struct domain domain = {.len = 0};
     if (c->argument_count > 0 && domain_parse(command_argument(c, 0), true, &domain) != ADDR_OK)
         return command_fail(c, EX_DATAERR, "\"" SPAN_FMT "\" is not a domain", SPAN_ARG(command_argument(c, 0)));
-    struct listing l = {.range = {domain_span(&domain), c->cursor, LIST_ROWS}, .has_aliases = has_aliases, .out = &c->out};
+    struct listing l = {
+        .range = {domain_span(&domain), c->cursor, LIST_ROWS}, .has_aliases = has_aliases, .out = &c->out};
     l.db = c->d->db;
     if (l.db == NULL)
         return command_need_accounts(c);

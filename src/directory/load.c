@@ -114,7 +114,8 @@ enum err
 directory_load(struct fiber *f, struct directory *d)
 {
     TRY(semaphore_take(f, DEADLINE_NEVER, &d->db_lock));
-    struct load load = {.dir = d->env->data_dir, .db = d->db, .config = d->env->config, .seed = {d->seed[0], d->seed[1]}};
+    struct load load = {
+        .dir = d->env->data_dir, .db = d->db, .config = d->env->config, .seed = {d->seed[0], d->seed[1]}};
     enum err e = rt_pool_run(f, load_run, &load);
     d->db = load.db;
     if (e == ERR_OK)
@@ -128,8 +129,8 @@ directory_load(struct fiber *f, struct directory *d)
     if (old != NULL && rt_pool_run(f, free_run, old) != ERR_OK)
         accounts_free(old);
     if (e != ERR_OK)
-        log_write(d->log, LOG_DIRECTORY_FAILED, LOG_ERR(KEY_ERROR, e), LOG_CSTR(KEY_PHASE, load.step == NULL ? "pool" : load.step),
-                  LOG_CSTR(KEY_FILE, "accounts.db"));
+        log_write(d->log, LOG_DIRECTORY_FAILED, LOG_ERR(KEY_ERROR, e),
+                  LOG_CSTR(KEY_PHASE, load.step == NULL ? "pool" : load.step), LOG_CSTR(KEY_FILE, "accounts.db"));
     else
         log_write(d->log, LOG_DIRECTORY_OPENED, LOG_U64(KEY_COUNT, d->accounts->accounts.count),
                   LOG_U64(KEY_ERRORS, load.problems));

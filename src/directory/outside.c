@@ -1,8 +1,9 @@
 /*
  * outside.c - files and users that the role cannot reach itself: the parent opens, a pool job reads, the loop swaps.
  *
- * Every DIRECTORY_WATCH_S seconds each file is opened anew (a file replaced by rename has another inode) and read again when its
- * stamp changed. A file that was there and cannot be read any more leaves what was read before in use, if there was anything.
+ * Every DIRECTORY_WATCH_S seconds each file is opened anew (a file replaced by rename has another inode) and read again
+ * when its stamp changed. A file that was there and cannot be read any more leaves what was read before in use, if
+ * there was anything.
  */
 #include <stdlib.h>
 
@@ -105,7 +106,8 @@ problems_tell(struct directory *d, const struct problems *p, struct span file, s
     }
     if (p->count <= DIRECTORY_PROBLEMS_MAX)
         return;
-    log_write(d->log, LOG_ALIASES_PROBLEM, LOG_TEXT(KEY_FILE, file), LOG_U64(KEY_COUNT, p->count - DIRECTORY_PROBLEMS_MAX),
+    log_write(d->log, LOG_ALIASES_PROBLEM, LOG_TEXT(KEY_FILE, file),
+              LOG_U64(KEY_COUNT, p->count - DIRECTORY_PROBLEMS_MAX),
               LOG_CSTR(KEY_DETAIL, "further lines that cannot be used"));
     if (report != NULL)
         buf_printf(report, "... and %llu further lines\n", (unsigned long long)(p->count - DIRECTORY_PROBLEMS_MAX));
@@ -162,8 +164,8 @@ file_job_run(void *arg)
 }
 
 /*
- * Have a file opened and looked at. ERR_NOT_FOUND is not an error here: job->stamp says that it does not exist. The caller
- * releases job->text.
+ * Have a file opened and looked at. ERR_NOT_FOUND is not an error here: job->stamp says that it does not exist. The
+ * caller releases job->text.
  */
 static enum err
 file_look(struct directory_ask *ask, unsigned kind, struct span name, struct file_job *job)
@@ -403,7 +405,8 @@ list_swap(struct directory *d, const struct domain *domain, struct recipients_se
 }
 
 static enum err
-list_make(struct directory_ask *ask, const struct config_domain *domain, const struct file_job *file, struct buf *report)
+list_make(struct directory_ask *ask, const struct config_domain *domain, const struct file_job *file,
+          struct buf *report)
 {
     struct directory *d = ask->directory;
     struct problems problems = {.count = 0};

@@ -1,8 +1,8 @@
 /*
  * password.h - password hashes: yescrypt in the form of crypt(5), by libxcrypt.
  *
- * Slow and hungry for memory on purpose (16 MiB, some 50 ms): only in pool jobs, never on the loop. Not for: SCRAM keys.
- * The octets of a password are used as they are; a NUL cannot be part of one.
+ * Slow and hungry for memory on purpose (16 MiB, some 50 ms): only in pool jobs, never on the loop. Not for: SCRAM
+ * keys. The octets of a password are used as they are; a NUL cannot be part of one.
  */
 #ifndef GODWIT_DIRECTORY_PASSWORD_H
 #define GODWIT_DIRECTORY_PASSWORD_H

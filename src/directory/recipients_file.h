@@ -26,8 +26,8 @@ struct recipients_file_spec {
 };
 
 /* Read a file. ERR_LIMIT: too large or memory. */
-NODISCARD enum err recipients_file_parse(struct span text, const uint64_t seed[2], const struct recipients_file_spec *spec,
-                                         struct recipients_set **ret);
+NODISCARD enum err recipients_file_parse(struct span text, const uint64_t seed[2],
+                                         const struct recipients_file_spec *spec, struct recipients_set **ret);
 
 /* NULL is accepted. */
 void recipients_set_free(struct recipients_set *set);

@@ -1,9 +1,9 @@
 /*
  * resolve.c - the order in which an address is looked up, and what each place says about it.
  *
- * A search asks one place after the other, each first for the whole local part, then for what stands before the subaddress
- * separator. The first place that knows the name, or that failed to answer, decides. Suspends only inside the functions of
- * resolve_world; no pointer into a table is kept across them.
+ * A search asks one place after the other, each first for the whole local part, then for what stands before the
+ * subaddress separator. The first place that knows the name, or that failed to answer, decides. Suspends only inside
+ * the functions of resolve_world; no pointer into a table is kept across them.
  */
 #include "directory/resolve.h"
 
@@ -75,7 +75,8 @@ target_add(struct search *s, struct resolve_target target)
 static enum err
 target_add_stored(struct search *s, struct span address, struct span detail, uint64_t quota_bytes)
 {
-    struct resolve_target target = {.kind = TARGET_MAILBOX, .name = address, .detail = detail, .quota_bytes = quota_bytes};
+    struct resolve_target target = {
+        .kind = TARGET_MAILBOX, .name = address, .detail = detail, .quota_bytes = quota_bytes};
     if (s->domain->deliver.kind == CONFIG_DELIVER_LMTP)
         target = (struct resolve_target){.kind = TARGET_LMTP, .name = s->domain->deliver.lmtp.text, .detail = detail};
     return target_add(s, target);
@@ -269,7 +270,8 @@ lower_make(struct span name, uint8_t octets[MAILBOX_LOCAL_OCTETS_MAX], struct sp
 static bool
 user_name_is_safe(struct span name)
 {
-    if (name.len == 0 || name.len > USER_NAME_OCTETS_MAX || !(ascii_is(name.data[0], ASCII_ALNUM) || name.data[0] == '_'))
+    if (name.len == 0 || name.len > USER_NAME_OCTETS_MAX ||
+        !(ascii_is(name.data[0], ASCII_ALNUM) || name.data[0] == '_'))
         return false;
     for (size_t i = 0; i < name.len; i++)
         if (!ascii_is(name.data[i], ASCII_ALNUM) && name.data[i] != '-' && name.data[i] != '_' && name.data[i] != '.')
@@ -314,15 +316,16 @@ target_add_mark(struct search *s, struct span entry_name, struct span detail, bo
     buf_append_octet(&mark, ':');
     buf_append(&mark, entry_name);
     if (mark.failed) {
-        search_refuse(s, RECIPIENT_STATUS_UNAVAILABLE, "the alias has a command or file and a name longer than 63 octets");
+        search_refuse(s, RECIPIENT_STATUS_UNAVAILABLE,
+                      "the alias has a command or file and a name longer than 63 octets");
         return ERR_OK;
     }
     return target_add_user(s, buf_span(&mark), detail);
 }
 
 static enum err
-entry_target_add(struct search *s, const struct aliases_entry *entry, const struct alias_target *target, struct span detail,
-                 bool *has_mark)
+entry_target_add(struct search *s, const struct aliases_entry *entry, const struct alias_target *target,
+                 struct span detail, bool *has_mark)
 {
     switch (target->kind) {
     case ALIAS_ADDRESS:
@@ -352,7 +355,8 @@ entry_decide(struct search *s, const struct aliases_table *table, const struct a
     const struct config *config = s->world->config;
     search_decide(s, RESOLVED_ALIASES_FILE, (struct source_pos){config->local.aliases.value, entry->line, 1});
     if (entry->is_unavailable) {
-        search_refuse(s, RECIPIENT_STATUS_UNAVAILABLE, "its line in the aliases file, or a file included there, cannot be read");
+        search_refuse(s, RECIPIENT_STATUS_UNAVAILABLE,
+                      "its line in the aliases file, or a file included there, cannot be read");
         return ERR_OK;
     }
     bool has_mark = false;
@@ -376,7 +380,8 @@ aliases_file_search(struct search *s, struct form form, bool *found)
 {
     uint8_t octets[MAILBOX_LOCAL_OCTETS_MAX];
     struct span name;
-    if (!has_local_names(s) || span_is_empty(s->world->config->local.aliases.value) || !lower_make(form.local, octets, &name))
+    if (!has_local_names(s) || span_is_empty(s->world->config->local.aliases.value) ||
+        !lower_make(form.local, octets, &name))
         return ERR_OK;
     const struct aliases_table *table = *s->world->aliases;
     if (table == NULL) {
@@ -417,8 +422,8 @@ resolve_is_reserved(struct span local_part)
            span_equal_nocase(local_part, SPAN("root"));
 }
 
-static enum err resolve_at(const struct resolve_world *world, const struct resolve_question *question, struct arena *mem,
-                           unsigned depth, struct resolution *ret);
+static enum err resolve_at(const struct resolve_world *world, const struct resolve_question *question,
+                           struct arena *mem, unsigned depth, struct resolution *ret);
 
 /* Send it on to `to`, if that leads anywhere. `nobody` is the status when it does not. */
 static enum err
@@ -511,8 +516,8 @@ search_run(struct search *s)
 }
 
 static enum err
-resolve_at(const struct resolve_world *world, const struct resolve_question *question, struct arena *mem, unsigned depth,
-           struct resolution *ret)
+resolve_at(const struct resolve_world *world, const struct resolve_question *question, struct arena *mem,
+           unsigned depth, struct resolution *ret)
 {
     struct resolution result = {.status = RECIPIENT_STATUS_UNKNOWN, .reason = "no such recipient"};
     struct search s = {.world = world, .question = question, .mem = mem, .depth = depth, .result = &result};
@@ -531,7 +536,8 @@ resolve_at(const struct resolve_world *world, const struct resolve_question *que
 }
 
 enum err
-resolve(const struct resolve_world *world, const struct resolve_question *question, struct arena *mem, struct resolution *ret)
+resolve(const struct resolve_world *world, const struct resolve_question *question, struct arena *mem,
+        struct resolution *ret)
 {
     return resolve_at(world, question, mem, 0, ret);
 }

@@ -2,8 +2,8 @@
  * resolve.h - one address, one step: who it is here, in the order directory.h gives.
  *
  * The decision without the machinery: domains come from the configuration, accounts and aliases from tables in memory,
- * everything else (files, socketmaps, users of the system) through a table of functions, which may suspend in production and are
- * rows of a test elsewhere. What a result says is copied, so it stays true while tables change.
+ * everything else (files, socketmaps, users of the system) through a table of functions, which may suspend in
+ * production and are rows of a test elsewhere. What a result says is copied, so it stays true while tables change.
  */
 #ifndef GODWIT_DIRECTORY_RESOLVE_H
 #define GODWIT_DIRECTORY_RESOLVE_H
@@ -73,11 +73,11 @@ struct resolution {
 };
 
 /*
- * Resolve one address. What *ret says lives in `mem`, the configuration or the question. ERR_LIMIT: memory; a look-up that
- * fails is a status.
+ * Resolve one address. What *ret says lives in `mem`, the configuration or the question. ERR_LIMIT: memory; a look-up
+ * that fails is a status.
  */
-NODISCARD enum err resolve(const struct resolve_world *world, const struct resolve_question *question, struct arena *mem,
-                           struct resolution *ret);
+NODISCARD enum err resolve(const struct resolve_world *world, const struct resolve_question *question,
+                           struct arena *mem, struct resolution *ret);
 
 /* Whether a name is one of postmaster, abuse and root, in any case (requirement 37). */
 bool resolve_is_reserved(struct span local_part);

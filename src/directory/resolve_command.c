@@ -1,4 +1,6 @@
-/* resolve_command.c - `godwit resolve`: an address, who knows it, and all that it stands for, with the deciding lines. */
+/*
+ * resolve_command.c - `godwit resolve`: an address, who knows it, and all that it stands for, with the deciding lines.
+ */
 #include "directory/command.h"
 #include "text/escape.h"
 
@@ -44,7 +46,8 @@ append_target(struct buf *to, const struct resolve_target *target)
         buf_append_cstr(to, "the commands and files of alias ");
         name = span_skip(name, 1);
     } else {
-        buf_append_cstr(to, (size_t)target->kind < ARRAY_LEN(words) && words[target->kind] != NULL ? words[target->kind] : "");
+        buf_append_cstr(to, (size_t)target->kind < ARRAY_LEN(words) && words[target->kind] != NULL ? words[target->kind]
+                                                                                                   : "");
     }
     escape_append_reply(name, to);
     if (target->quota_bytes > 0)
@@ -150,6 +153,8 @@ command_resolve(struct command *c)
 {
     unsigned lines = 0;
     enum err e = resolve_append(c, command_argument(c, 0), 0, &lines);
-    return e == ERR_OK ? EX_OK : command_fail(c, EX_TEMPFAIL, "the address stands for too many others to print (%s)", err_name(e));
+    return e == ERR_OK
+               ? EX_OK
+               : command_fail(c, EX_TEMPFAIL, "the address stands for too many others to print (%s)", err_name(e));
 }
 

@@ -1,10 +1,11 @@
 /*
  * socketmap.h - the wire form of Postfix's socketmap protocol (socketmap_table(5)). Pure.
  *
- *     request  netstring of "MAP KEY"         reply  netstring of "OK DATA", "NOTFOUND ", "TEMP REASON", "TIMEOUT REASON", "PERM REASON"
+ *     request  netstring of "MAP KEY"
+ *     reply    netstring of "OK DATA", "NOTFOUND ", "TEMP REASON", "TIMEOUT REASON" or "PERM REASON"
  *
- * The server is the operator's, yet what it sends is bounded and checked like a stranger's. Anything but OK and NOTFOUND is a
- * look-up that failed: mail waits.
+ * The server is the operator's, yet what it sends is bounded and checked like a stranger's. Anything but OK and
+ * NOTFOUND is a look-up that failed: mail waits.
  */
 #ifndef GODWIT_DIRECTORY_SOCKETMAP_H
 #define GODWIT_DIRECTORY_SOCKETMAP_H

@@ -1,8 +1,9 @@
 /*
- * socketmap_client.c - asking a socketmap: one question at a time on a connection, connections kept for the next question.
+ * socketmap_client.c - asking a socketmap: one question at a time on a connection, connections kept for the next
+ * question.
  *
- * The parent connects (this role has no network). A kept connection may have been closed by the server meanwhile: then the question is
- * asked once more on a new one. Every failure is LOOKUP_FAILED, so that mail waits.
+ * The parent connects (this role has no network). A kept connection may have been closed by the server meanwhile: then
+ * the question is asked once more on a new one. Every failure is LOOKUP_FAILED, so that mail waits.
  */
 #include <stdlib.h>
 
@@ -136,7 +137,8 @@ connection_ask(struct directory_ask *ask, struct socketmap_connection *c, const 
 }
 
 static enum err
-socketmap_ask(struct directory_ask *ask, const struct config_domain *domain, struct span address, enum socketmap_status *ret)
+socketmap_ask(struct directory_ask *ask, const struct config_domain *domain, struct span address,
+              enum socketmap_status *ret)
 {
     const struct domain name = domain->title.value;
     struct socketmap_connection *c = idle_take(ask->directory, &name);

@@ -1,5 +1,6 @@
 /*
- * lmtp_body.h - the content of a message as it goes behind DATA: dots stuffed, every line ended by CRLF. RFC 5321 §4.5.2. Pure.
+ * lmtp_body.h - the content of a message as it goes behind DATA: dots stuffed, lines ended by CRLF. Pure.
+ * RFC 5321 §4.5.2.
  *
  * A bare CR or LF becomes a CRLF, so that no line end of another reading can end the data early at the store.
  */

@@ -1,8 +1,9 @@
 /*
  * lmtp_deliver.c - one message for one recipient to an LMTP store. RFC 2033 §4.2.
  *
- * One recipient a transaction, so a reply that got lost repeats nothing for anybody else (requirement 71). The store's reply is the
- * verdict, word for word. A store that cannot be reached, refuses the session or breaks the protocol defers the mail.
+ * One recipient a transaction, so a reply that got lost repeats nothing for anybody else (requirement 71). The store's
+ * reply is the verdict, word for word. A store that cannot be reached, refuses the session or breaks the protocol
+ * defers the mail.
  */
 #include <stdlib.h>
 
@@ -46,12 +47,14 @@ static void
 verdict_from_error(struct delivery *d, enum err e, const char *phase)
 {
     struct span target = d->request->name;
-    log_write(d->local->log, LOG_LMTP_FAILED, LOG_TEXT(KEY_TARGET, target), LOG_CSTR(KEY_PHASE, phase), LOG_ERR(KEY_ERROR, e));
+    log_write(d->local->log, LOG_LMTP_FAILED, LOG_TEXT(KEY_TARGET, target), LOG_CSTR(KEY_PHASE, phase),
+              LOG_ERR(KEY_ERROR, e));
     if (e == ERR_NOT_FOUND)
         verdict_set(&d->verdict, DELIVERY_DEFERRED, "4.3.5", "the store is no longer in the configuration");
     else if (e == ERR_PROTOCOL)
-        verdict_set(&d->verdict, DELIVERY_DEFERRED, "4.5.0", "the store at " SPAN_FMT " refused the session or broke the protocol (%s)",
-                    SPAN_ARG(target), phase);
+        verdict_set(&d->verdict, DELIVERY_DEFERRED, "4.5.0",
+                    "the store at " SPAN_FMT " refused the session or broke the protocol (%s)", SPAN_ARG(target),
+                    phase);
     else
         verdict_set(&d->verdict, DELIVERY_DEFERRED, "4.4.2", "no conversation with the store at " SPAN_FMT " (%s: %s)",
                     SPAN_ARG(target), phase, err_name(e));

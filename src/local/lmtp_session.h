@@ -1,8 +1,9 @@
 /*
- * lmtp_session.h - one connection to an LMTP store: greeting, LHLO, then commands and replies. RFC 2033. Private to src/local.
+ * lmtp_session.h - one connection to an LMTP store: greeting, LHLO, then commands and replies. RFC 2033. Private to
+ * src/local.
  *
- * The store is the operator's, yet its replies are read with the parser that trusts nothing. A session is used by one fiber at a time
- * and kept for the next delivery to the same store when the last one left it in order.
+ * The store is the operator's, yet its replies are read with the parser that trusts nothing. A session is used by one
+ * fiber at a time and kept for the next delivery to the same store when the last one left it in order.
  */
 #ifndef GODWIT_LOCAL_LMTP_SESSION_H
 #define GODWIT_LOCAL_LMTP_SESSION_H
@@ -26,12 +27,12 @@ struct lmtp_session {
 };
 
 /*
- * A session with the store of that name, kept or new, ready for MAIL. The store is looked up in the configuration: ERR_NOT_FOUND when none
- * of that name is there. ERR_CLOSED: it cannot be reached; ERR_PROTOCOL: it refused or does not speak LMTP; ERR_TIMEOUT,
- * ERR_CANCELED, ERR_LIMIT. With `is_fresh` never a kept one.
+ * A session with the store of that name, kept or new, ready for MAIL. The store is looked up in the configuration:
+ * ERR_NOT_FOUND when none of that name is there. ERR_CLOSED: it cannot be reached; ERR_PROTOCOL: it refused or does not
+ * speak LMTP; ERR_TIMEOUT, ERR_CANCELED, ERR_LIMIT. With `is_fresh` never a kept one.
  */
-NODISCARD enum err lmtp_session_get(struct fiber *f, struct deadline by, struct local *local, struct span target, bool is_fresh,
-                                    struct lmtp_session **ret);
+NODISCARD enum err lmtp_session_get(struct fiber *f, struct deadline by, struct local *local, struct span target,
+                                    bool is_fresh, struct lmtp_session **ret);
 
 /* Keep the session for later. */
 void lmtp_session_keep(struct local *local, struct lmtp_session *s);
@@ -39,7 +40,10 @@ void lmtp_session_keep(struct local *local, struct lmtp_session *s);
 /* End it: QUIT as last words, no wait. NULL is accepted. */
 void lmtp_session_end(struct lmtp_session *s);
 
-/* Send `command` (whole lines with CRLF; empty: nothing) and read one reply into s->reply. ERR_PROTOCOL when it is broken. */
+/*
+ * Send `command` (whole lines with CRLF; empty: nothing) and read one reply into s->reply. ERR_PROTOCOL when it is
+ * broken.
+ */
 NODISCARD enum err lmtp_session_ask(struct fiber *f, struct deadline by, struct lmtp_session *s, struct span command);
 
 #endif

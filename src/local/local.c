@@ -1,8 +1,8 @@
 /*
  * local.c - the life of the local process: deliveries come in, each in a fiber of its own, and wait for their turn.
  *
- * A delivery that began is finished: at a stop the role waits for those in hand until the grace period is over, then cancels what can be
- * cancelled. What the queue got no answer for it tries again.
+ * A delivery that began is finished: at a stop the role waits for those in hand until the grace period is over, then
+ * cancels what can be cancelled. What the queue got no answer for it tries again.
  */
 #include "local/local.h"
 
@@ -97,7 +97,9 @@ reply_make(const struct delivery_verdict *v, struct arena *mem, struct ipc_deliv
     if (arena_copy(mem, span_from_cstr(v->status), &ret->status) && arena_copy(mem, buf_span(&v->text), &ret->text))
         return;
     /* What was done stays done, whatever there is room to say about it. */
-    ret->status = v->class == DELIVERY_DONE ? SPAN("2.0.0") : v->class == DELIVERY_FAILED ? SPAN("5.0.0") : SPAN("4.0.0");
+    ret->status = v->class == DELIVERY_DONE     ? SPAN("2.0.0")
+                  : v->class == DELIVERY_FAILED ? SPAN("5.0.0")
+                                                : SPAN("4.0.0");
     ret->text = SPAN_EMPTY;
 }
 
@@ -127,8 +129,8 @@ on_deliver(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_d
 /* --- status --- */
 
 static void
-on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request, struct arena *mem,
-               struct ipc_role_status_reply *ret)
+on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request,
+               struct arena *mem, struct ipc_role_status_reply *ret)
 {
     (void)f;
     (void)from;

@@ -1,9 +1,10 @@
 /*
  * mailbox.c - deliveries into Maildirs: gathered, written in the pool, answered one by one.
  *
- * LOCAL_WRITERS fibers take from one list what waits, an equal share each, and run it as one job, so that a lone delivery starts at
- * once and a crowd shares its directory syncs. Each writer has a handle of the mail directory of its own. Which mailboxes were made
- * durable by this process is remembered by path and inode: their way from the mail directory down is not synced again.
+ * LOCAL_WRITERS fibers take from one list what waits, an equal share each, and run it as one job, so that a lone
+ * delivery starts at once and a crowd shares its directory syncs. Each writer has a handle of the mail directory of its
+ * own. Which mailboxes were made durable by this process is remembered by path and inode: their way from the mail
+ * directory down is not synced again.
  */
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /*
  * system_user.c - mail for a user of the system: the parent starts a process that becomes the user and delivers.
  *
- * The parent gets a name, addresses and descriptors, never a command or path, and its answer is passed on. Nothing of the user's
- * is seen by this role.
+ * The parent gets a name, addresses and descriptors, never a command or path, and its answer is passed on. Nothing of
+ * the user's is seen by this role.
  */
 #include "local/local_state.h"
 #include "text/escape.h"

@@ -1,10 +1,10 @@
 /*
  * parent_open.h - what a sandboxed role may ask the parent to open for it, in numbers.
  *
- * Directory and local cannot reach a path outside their data directory. What the configuration puts elsewhere (the aliases
- * file, a file of recipients, a socket) the parent opens for them and hands over as a descriptor. The request never carries a
- * path that the parent would trust: it names the place in the configuration, and the parent looks up in its own copy what
- * stands there. Values travel in IPC: never renumbered.
+ * Directory and local cannot reach a path outside their data directory. What the configuration puts elsewhere (the
+ * aliases file, a file of recipients, a socket) the parent opens for them and hands over as a descriptor. The request
+ * never carries a path that the parent would trust: it names the place in the configuration, and the parent looks up in
+ * its own copy what stands there. Values travel in IPC: never renumbered.
  */
 #ifndef GODWIT_STORE_PARENT_OPEN_H
 #define GODWIT_STORE_PARENT_OPEN_H

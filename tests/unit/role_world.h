@@ -1,8 +1,9 @@
 /*
  * role_world.h - one real role in the simulation, with a test that plays everybody who talks to it.
  *
- * Three processes: the role, run by its own x_run(); the parent, played by the test's service table; and the client, in which the
- * test's script runs as a fiber and calls the role through hubs of any role it likes. All on one simulated disk.
+ * Three processes: the role, run by its own x_run(); the parent, played by the test's service table; and the client, in
+ * which the test's script runs as a fiber and calls the role through hubs of any role it likes. All on one simulated
+ * disk.
  */
 #ifndef GODWIT_TESTS_UNIT_ROLE_WORLD_H
 #define GODWIT_TESTS_UNIT_ROLE_WORLD_H
@@ -44,7 +45,8 @@ struct role_world {
 };
 
 static inline void
-role_world_on_ready(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_ready *message, struct arena *mem)
+role_world_on_ready(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_ready *message,
+                    struct arena *mem)
 {
     (void)f, (void)ctx, (void)from, (void)message, (void)mem;
 }
@@ -88,8 +90,9 @@ role_world_on_user_name(struct fiber *f, void *ctx, struct ipc_peer *from, const
 }
 
 static inline void
-role_world_on_parent_command(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_parent_command *request,
-                             struct arena *mem, struct ipc_parent_command_reply *ret)
+role_world_on_parent_command(struct fiber *f, void *ctx, struct ipc_peer *from,
+                             const struct ipc_parent_command *request, struct arena *mem,
+                             struct ipc_parent_command_reply *ret)
 {
     (void)f, (void)ctx, (void)from, (void)request, (void)mem, (void)ret;
 }
@@ -123,8 +126,8 @@ role_world_config(const char *text)
 
 /* Join two hubs of two processes by a channel. */
 static inline void
-role_world_join(struct role_world *w, struct sim_process *a, struct ipc_hub *hub_a, enum ipc_role role_a, struct sim_process *b,
-                struct ipc_hub *hub_b, enum ipc_role role_b)
+role_world_join(struct role_world *w, struct sim_process *a, struct ipc_hub *hub_a, enum ipc_role role_a,
+                struct sim_process *b, struct ipc_hub *hub_b, enum ipc_role role_b)
 {
     int fd_a, fd_b;
     struct packet_socket *socket_a, *socket_b;
@@ -191,8 +194,8 @@ role_world_has_ended(void *arg)
 }
 
 /*
- * Run the script against the role, then stop the role. Fails when the script does not end within `for_s` of virtual time, when
- * the role does not end, or when descriptors or fibers are left.
+ * Run the script against the role, then stop the role. Fails when the script does not end within `for_s` of virtual
+ * time, when the role does not end, or when descriptors or fibers are left.
  */
 static inline void
 role_world_run(struct role_world *w, int64_t for_s)
@@ -214,7 +217,8 @@ role_world_run(struct role_world *w, int64_t for_s)
     w->config = role_world_config(w->config_text);
     struct rt *rt = sim_rt(w->role_process);
     log_init(&w->log, rt, span_from_cstr(ipc_role_name(w->role)), 0, (struct log_options){.min_severity = LOG_DEBUG});
-    w->env = (struct role_env){.rt = rt, .config = w->config, .generation = 1, .log = &w->log, .stop_by = DEADLINE_NEVER};
+    w->env =
+        (struct role_env){.rt = rt, .config = w->config, .generation = 1, .log = &w->log, .stop_by = DEADLINE_NEVER};
     ok(ipc_hub_new(rt, w->role, 0, &w->env.hub));
     ok(ipc_hub_new(sim_rt(w->parent_process), ROLE_PARENT, 0, &w->parent_hub));
     role_world_parent_fill(&w->parent_service);

@@ -1,8 +1,8 @@
 /*
  * aliases_file.c - logical lines, then "name:", then a list of targets. Pure; one pass; memory is the caller's arena.
  *
- * Quoting is RFC 5322's: inside "..." a backslash takes the next octet as it is. Commas, colons and # count only outside
- * quotes. A comment line may stand between a line and its continuation, as Postfix reads it.
+ * Quoting is RFC 5322's: inside "..." a backslash takes the next octet as it is. Commas, colons and # count only
+ * outside quotes. A comment line may stand between a line and its continuation, as Postfix reads it.
  */
 #include "store/aliases/aliases_file.h"
 

@@ -4,9 +4,9 @@
  *     name: target, target          a line that begins with white space continues the one before it
  *     "quoted name": target         # begins a comment where a line begins
  *
- * Targets: an address or bare name, \name (stop expanding), "|command", /file, :include:/file. Names are compared without
- * regard to case. As Sendmail, Postfix and Exim read it. A malformed line is reported with its number, the others count.
- * The file is the operator's: trusted to name commands, not trusted to be well-formed or small.
+ * Targets: an address or bare name, \name (stop expanding), "|command", /file, :include:/file. Names are compared
+ * without regard to case. As Sendmail, Postfix and Exim read it. A malformed line is reported with its number, the
+ * others count. The file is the operator's: trusted to name commands, not trusted to be well-formed or small.
  */
 #ifndef GODWIT_STORE_ALIASES_ALIASES_FILE_H
 #define GODWIT_STORE_ALIASES_ALIASES_FILE_H

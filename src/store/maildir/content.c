@@ -1,8 +1,9 @@
 /*
  * content.c - what a message looks like in a Maildir. RFC 5321 §4.4 (Return-Path), RFC 9228 (Delivered-To).
  *
- * A message all of whose CR and LF octets form CRLF is written without its CRs; since no CR stands alone that is all there is to
- * converting. Any other message keeps every byte, and the added fields then end with CRLF like the rest of it.
+ * A message all of whose CR and LF octets form CRLF is written without its CRs; since no CR stands alone that is all
+ * there is to converting. Any other message keeps every byte, and the added fields then end with CRLF like the rest of
+ * it.
  */
 #include "store/maildir/content.h"
 

@@ -1,9 +1,11 @@
 /*
- * content.h - a message as it will stand in its file: fields added and removed, line ends converted. Private to maildir.
+ * content.h - a message as it will stand in its file: fields added and removed, line ends converted. Private to
+ * maildir.
  *
- * maildir_content_open() looks at all of the message once: whether it has a bare CR or LF, where its header section ends, and
- * what the file's size will be, so that quota is judged before a byte is written. Then maildir_content_write() passes the
- * octets to a sink. Content is hostile; memory is bounded by MAILDIR_HEADER_BYTES_MAX and two chunks.
+ * maildir_content_open() looks at all of the message once: whether it has a bare CR or LF, where its header section
+ * ends, and what the file's size will be, so that quota is judged before a byte is written. Then
+ * maildir_content_write() passes the octets to a sink. Content is hostile; memory is bounded by
+ * MAILDIR_HEADER_BYTES_MAX and two chunks.
  */
 #ifndef GODWIT_STORE_MAILDIR_CONTENT_H
 #define GODWIT_STORE_MAILDIR_CONTENT_H
@@ -24,7 +26,9 @@ struct maildir_content {
     uint64_t virtual_bytes; /* of the file with CRLF line ends, the W= of its name */
 };
 
-/* Look at the message. ERR_SYNTAX: an address that no field can carry. ERR_LIMIT: memory. Errors of reading otherwise. */
+/*
+ * Look at the message. ERR_SYNTAX: an address that no field can carry. ERR_LIMIT: memory. Errors of reading otherwise.
+ */
 NODISCARD enum err maildir_content_open(const struct maildir_delivery *d, struct maildir_content *c);
 
 /* Release what it owns. A zeroed or half-opened one is fine. */

@@ -1,8 +1,10 @@
 /*
- * deliver.c - a batch of deliveries: write and sync each in tmp/, rename each into new/, sync each directory once. D1 to D4.
+ * deliver.c - a batch of deliveries: write and sync each in tmp/, rename each into new/, sync each directory once. D1
+ * to D4.
  *
- * The steps are done for all deliveries of the batch before the next, so that they share directory syncs; a delivery that failed
- * drops out of the later ones. What it left in tmp/ is removed; what cannot be removed readers clean up after 36 hours.
+ * The steps are done for all deliveries of the batch before the next, so that they share directory syncs; a delivery
+ * that failed drops out of the later ones. What it left in tmp/ is removed; what cannot be removed readers clean up
+ * after 36 hours.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,8 +247,8 @@ tmp_write(struct item *item, const struct maildir_content *content)
 {
     const struct maildir_delivery *d = item->d;
     snprintf(item->tmp_path, sizeof(item->tmp_path), "tmp/%s", d->name);
-    snprintf(item->new_path, sizeof(item->new_path), "%s,S=%llu,W=%llu", d->name, (unsigned long long)content->size_bytes,
-             (unsigned long long)content->virtual_bytes);
+    snprintf(item->new_path, sizeof(item->new_path), "%s,S=%llu,W=%llu", d->name,
+             (unsigned long long)content->size_bytes, (unsigned long long)content->virtual_bytes);
     enum err e = tmp_open(item);
     if (e != ERR_OK) {
         item_fail(item, "create", e);

@@ -1,12 +1,14 @@
 /*
  * maildir.h - put messages into Maildirs so that they are there, whole, once they were reported delivered.
  *
- * Below a mail directory each mailbox is DOMAIN/LOCAL-PART/{cur,new,tmp}, the local part written safely for file systems.
- * Blocking, for pool jobs, over rt/disk.h; never follows a link. Not for: reading mail, deciding who may receive.
+ * Below a mail directory each mailbox is DOMAIN/LOCAL-PART/{cur,new,tmp}, the local part written safely for file
+ * systems. Blocking, for pool jobs, over rt/disk.h; never follows a link. Not for: reading mail, deciding who may
+ * receive.
  *
  * Invariants, numbered because tests cite them:
- * - D1 A message is reported delivered only after its bytes, its entry in new/ and every directory entry leading to new/ from
- *   the mail directory on are covered by completed syncs.
+ * - D1 A message is reported delivered only after its bytes, its entry in new/ and every directory entry leading to
+ *   new/ from the mail directory on are covered by completed syncs. A sync that failed is not tried again: the message
+ *   is, as another file.
  * - D2 Nothing is ever visible in new/ or cur/ but whole messages: a file is written and synced in tmp/, then renamed.
  * - D3 What was not reported delivered leaves no file in new/ unless the rename was done and only its sync failed: then
  *   the message may appear twice after it is tried again, as a crash may repeat a delivery.
@@ -14,8 +16,8 @@
  *
  * Files have LF line ends; a message with a bare CR or LF keeps its bytes. Exactly one Return-Path (RFC 5321 §4.4), one
  * Delivered-To (RFC 9228), X-Original-To when it differs. Quota is Maildir++ (maildirsize), in agreement with Dovecot.
- * The content comes from strangers and is never trusted; the mail directory may be changed by other programs of the same
- * user at any time (Dovecot moves, renames and removes).
+ * The content comes from strangers and is never trusted; the mail directory may be changed by other programs of the
+ * same user at any time (Dovecot moves, renames and removes).
  */
 #ifndef GODWIT_STORE_MAILDIR_MAILDIR_H
 #define GODWIT_STORE_MAILDIR_MAILDIR_H
@@ -34,10 +36,11 @@ enum {
 };
 
 /*
- * Write the path of an account's mailbox below the mail directory: DOMAIN/LOCAL-PART. `address` is the account's address,
- * octets after unquoting; its last '@' divides it. Every octet but letters, digits and "-_+=." is written %XX, also a leading
- * '.', so that no name is "." or "..", hidden, or holds a '/'. ERR_SYNTAX without '@' or with an empty half, ERR_LIMIT
- * when a component is longer than file systems take (255). *ret is untouched then. Never suspends, no system call.
+ * Write the path of an account's mailbox below the mail directory: DOMAIN/LOCAL-PART. `address` is the account's
+ * address, octets after unquoting; its last '@' divides it. Every octet but letters, digits and "-_+=." is written %XX,
+ * also a leading dot, so that no name is "." or "..", hidden, or holds a '/'. ERR_SYNTAX without '@' or with an empty
+ * half, ERR_LIMIT when a component is longer than file systems take (255). *ret is untouched then. Never suspends, no
+ * system call.
  */
 NODISCARD enum err maildir_path_format(struct span address, char ret[MAILDIR_PATH_MAX]);
 
@@ -74,7 +77,7 @@ struct maildir_delivery {
     struct disk_file *content_file; /* then all of this file, when it is not NULL */
     uint64_t quota_bytes;      /* 0: none */
     int64_t now_us;            /* wall clock */
-    uint64_t durable_inode;    /* `ret_inode` of an earlier delivery to this mailbox by this process that succeeded, or 0 */
+    uint64_t durable_inode;    /* `ret_inode` of a delivery to this mailbox that succeeded in this process, or 0 */
 
     enum err ret_error;        /* not ERR_OK: a failure of the world, try again later; ret_step says where */
     enum maildir_outcome ret_outcome;
@@ -84,15 +87,16 @@ struct maildir_delivery {
 };
 
 /*
- * Deliver up to MAILDIR_BATCH_MAX messages below `root`, each of which gets its own answer. Missing mailboxes are created.
- * ERR_SYNTAX: sender or recipient hold an octet that a field cannot carry, or a path or name was not made by the functions above.
- * Uses `root` and the content files from this thread alone.
+ * Deliver up to MAILDIR_BATCH_MAX messages below `root`, each of which gets its own answer. Missing mailboxes are
+ * created. ERR_SYNTAX: sender or recipient hold an octet that a field cannot carry, or a path or name was not made by
+ * the functions above. Uses `root` and the content files from this thread alone.
  */
 void maildir_deliver(struct disk *disk, struct disk_dir *root, struct maildir_delivery *deliveries, size_t count);
 
 /*
- * Append the message as it will be in the file to `to`: the fields added, Return-Path fields removed, line ends converted. What
- * maildir_deliver() writes, for small content and for tests. *ret_is_loop: the same Delivered-To is there already.
+ * Append the message as it will be in the file to `to`: the fields added, Return-Path fields removed, line ends
+ * converted. What maildir_deliver() writes, for small content and for tests. *ret_is_loop: the same Delivered-To is
+ * there already.
  */
 NODISCARD enum err maildir_format(const struct maildir_delivery *d, struct buf *to, bool *ret_is_loop);
 

@@ -77,7 +77,7 @@ maildir_size_eval(struct span text, struct maildir_quota quota, int64_t age_s, s
         struct span after = SPAN_EMPTY;
         span_cut(rest, '\n', &line, &after);
         rest = after;
-        /* A sum of at most 5,120 octets of 18-digit numbers cannot overflow: 269 lines of less than 10^18 each could. */
+        /* Numbers of up to 18 digits, hundreds of them: the sum may overflow. */
         if (!change_parse(line, &change) || __builtin_add_overflow(sum.bytes, change.bytes, &sum.bytes) ||
             __builtin_add_overflow(sum.count, change.count, &sum.count))
             return MAILDIR_SIZE_RECOUNT;
@@ -237,8 +237,8 @@ size_file_read(struct disk_dir *box, int64_t now_us, uint8_t *dst, struct span *
 }
 
 enum err
-maildir_usage_load(struct disk *disk, struct disk_dir *box, struct maildir_quota quota, int64_t now_us, const char *temporary,
-                   struct maildir_usage *ret)
+maildir_usage_load(struct disk *disk, struct disk_dir *box, struct maildir_quota quota, int64_t now_us,
+                   const char *temporary, struct maildir_usage *ret)
 {
     uint8_t bytes[SIZE_FILE_MAX];
     struct span text;

@@ -1,9 +1,9 @@
 /*
  * sqlite_disk.c - an SQLite VFS of one directory: names are resolved below a disk_dir, never by path.
  *
- * What SQLite needs of a file system, and no more: main database and rollback journal. No locks: one process, one connection.
- * A file that was created has its directory synced with its first sync, as SQLite's own Unix VFS does; a sync that failed is final (I5), SQLite then
- * rolls back and the caller's transaction did not happen.
+ * What SQLite needs of a file system, and no more: main database and rollback journal. No locks: one process, one
+ * connection. A file that was created has its directory synced with its first sync, as SQLite's own Unix VFS does; a
+ * sync that failed is final (I5), SQLite then rolls back and the caller's transaction did not happen.
  */
 #include "store/state/sqlite_disk.h"
 
@@ -328,7 +328,8 @@ sqlite_disk_open(struct disk_dir *dir, const char *name, struct sqlite_disk **re
     vfs_init(s);
     int code = sqlite3_vfs_register(&s->vfs, 0);
     if (code == SQLITE_OK)
-        code = sqlite3_open_v2(name, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, s->vfs_name);
+        code = sqlite3_open_v2(name, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                               s->vfs_name);
     if (code == SQLITE_OK)
         code = db_configure(s->db);
     if (code != SQLITE_OK) {

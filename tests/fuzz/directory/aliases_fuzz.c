@@ -1,6 +1,6 @@
 /*
- * aliases_fuzz.c - an aliases file of any octets, read as such, as an included list and as a file of recipients; then every
- * name in it is looked up. The first octet cuts the input in two: aliases file and include.
+ * aliases_fuzz.c - an aliases file of any octets, read as such, as an included list and as a file of recipients; then
+ * every name in it is looked up. The first octet cuts the input in two: aliases file and include.
  */
 #include "base/assert.h"
 #include "directory/aliases_table.h"

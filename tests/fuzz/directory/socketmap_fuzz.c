@@ -18,7 +18,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (part == ERR_AGAIN)
                 continue;
             ASSERT(part == e);
-            ASSERT(e != ERR_OK || (n == whole_len && cut_len == whole_len && cut.status == whole.status && span_equal(cut.text, whole.text)));
+            ASSERT(e != ERR_OK || (n == whole_len && cut_len == whole_len && cut.status == whole.status &&
+                                   span_equal(cut.text, whole.text)));
             break;
         }
         if (e != ERR_OK)

@@ -62,8 +62,8 @@ say_account(void *ctx, const struct mailbox *m, const struct account *account)
     ok(mailbox_format(m, out));
     buf_append_cstr(out, "=");
     buf_append(out, account->address);
-    buf_printf(out, " %llu/%d %d %d %lld ", (unsigned long long)account->quota_bytes, account->has_quota, account->has_password,
-               account->is_suspended, (long long)account->created_us);
+    buf_printf(out, " %llu/%d %d %d %lld ", (unsigned long long)account->quota_bytes, account->has_quota,
+               account->has_password, account->is_suspended, (long long)account->created_us);
     buf_append(out, account->class);
     buf_append_cstr(out, "\n");
     return true;
@@ -165,11 +165,14 @@ test_aliases(void **state)
     (void)state;
     struct fixture f;
     struct mailbox sales = address("sales@example.test"), quote = address("\"'; DROP TABLE account; --\"@example.test");
-    const struct span two[] = {SPAN("bob@example.test"), SPAN("carol@example.org")}, one[] = {SPAN("dave@example.test")};
+    const struct span two[] = {SPAN("bob@example.test"), SPAN("carol@example.org")},
+                      one[] = {SPAN("dave@example.test")};
     fixture_begin(&f);
     ok(accounts_db_put_alias(f.db, &sales, two, 2));
     ok(accounts_db_put_alias(f.db, &quote, one, 1));
-    check_all(&f, "two", all, "\"'; DROP TABLE account; --\"@example.test: dave@example.test\nsales@example.test: bob@example.test, carol@example.org\n");
+    check_all(&f, "two", all,
+              "\"'; DROP TABLE account; --\"@example.test: dave@example.test\nsales@example.test: bob@example.test, "
+              "carol@example.org\n");
     ok(accounts_db_put_alias(f.db, &sales, one, 1));
     ok(accounts_db_put_alias(f.db, &quote, NULL, 0));
     fixture_reopen(&f);
@@ -189,13 +192,17 @@ test_rows_that_are_no_addresses(void **state)
     fixture_begin(&f);
     accounts_db_close(f.db);
     ok(sqlite_disk_open(f.dir, "accounts.db", &s, &db));
-    assert_int_equal(sqlite3_exec(db, "INSERT INTO account (local_part, domain, created_us) VALUES ('', 'x', 0), ('a'||char(10), 'x', 0), ('a', '', 0), ('ok', 'x', 0)",
-                                  NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "INSERT INTO account (local_part, domain, created_us) VALUES ('', 'x', 0), "
+                                  "('a'||char(10), 'x', 0), ('a', '', 0), ('ok', 'x', 0)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
     sqlite_disk_close(s);
     ok(accounts_db_open(f.dir, &f.db));
-    check_all(&f, "bad rows", all,
-              "! a a row of the accounts database is not an address\n!  a row of the accounts database is not an address\n"
-              "! a\n a row of the accounts database is not an address\nok@x=ok@x 0/0 0 0 0 normal\n");
+    check_all(
+        &f, "bad rows", all,
+        "! a a row of the accounts database is not an address\n!  a row of the accounts database is not an address\n"
+        "! a\n a row of the accounts database is not an address\nok@x=ok@x 0/0 0 0 0 normal\n");
     fixture_end(&f);
 }
 

@@ -24,7 +24,8 @@ test_keys(void **state)
         {"no domain", SPAN("a"), SPAN(""), false, NULL},
         {"64 octets", SPAN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), SPAN("c"), false,
          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@c"},
-        {"65 octets", SPAN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), SPAN("c"), false, NULL},
+        {"65 octets", SPAN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), SPAN("c"), false,
+         NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct address_key key;
@@ -42,7 +43,8 @@ test_accounts(void **state)
     struct accounts a;
     accounts_init(&a, seed);
     assert_null(accounts_find(&a, SPAN("alice@example.test")));
-    struct account account = {.address = SPAN("Alice@example.test"), .class = SPAN("bulk"), .quota_bytes = 5, .has_quota = true};
+    struct account account = {
+        .address = SPAN("Alice@example.test"), .class = SPAN("bulk"), .quota_bytes = 5, .has_quota = true};
     assert_int_equal(accounts_put(&a, SPAN("alice@example.test"), &account), ERR_OK);
     const struct account *found = accounts_find(&a, SPAN("alice@example.test"));
     assert_non_null(found);

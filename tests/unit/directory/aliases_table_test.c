@@ -62,7 +62,10 @@ test_includes(void **state)
     (void)state;
     struct fixture x;
     begin(&x);
-    assert_int_equal(aliases_table_read(x.table, SPAN("a: one, :include:/l, two\nb: :include:/l\nc: :include:/gone, x\nd: :include:/empty\n")), ERR_OK);
+    assert_int_equal(
+        aliases_table_read(
+            x.table, SPAN("a: one, :include:/l, two\nb: :include:/l\nc: :include:/gone, x\nd: :include:/empty\n")),
+        ERR_OK);
     CHECK_SPAN("path", aliases_table_include_path(x.table, 0), SPAN("/l"));
     CHECK_SPAN("path", aliases_table_include_path(x.table, 1), SPAN("/gone"));
     CHECK_SPAN("path", aliases_table_include_path(x.table, 2), SPAN("/empty"));

@@ -1,6 +1,6 @@
 /*
- * directory_test.c - the directory process in the simulation: questions, commands, files and sockets that the parent opens,
- * restarts. Requirements 37, 40, 75.
+ * directory_test.c - the directory process in the simulation: questions, commands, files and sockets that the parent
+ * opens, restarts. Requirements 37, 40, 75.
  */
 #include "check.h"
 
@@ -52,12 +52,14 @@ session_run(struct fiber *f, void *arg)
     struct outside *o = s->outside;
     uint8_t octets[512];
     size_t n = 0;
-    while (o->socketmap_says != NULL && stream_read(f, DEADLINE_NEVER, s->stream, octets, sizeof(octets), &n) == ERR_OK) {
+    while (o->socketmap_says != NULL &&
+           stream_read(f, DEADLINE_NEVER, s->stream, octets, sizeof(octets), &n) == ERR_OK) {
         buf_append(&o->asked, span_of(octets, n));
         if (octets[n - 1] != ',')
             continue;
         o->questions++;
-        if (stream_write(f, DEADLINE_NEVER, s->stream, span_from_cstr(o->socketmap_says)) != ERR_OK || o->closes_after_reply)
+        if (stream_write(f, DEADLINE_NEVER, s->stream, span_from_cstr(o->socketmap_says)) != ERR_OK ||
+            o->closes_after_reply)
             break;
     }
     stream_close(s->stream);
@@ -87,8 +89,8 @@ file_give(struct fiber *f, const char *text, struct ipc_parent_open_reply *ret)
 }
 
 static void
-on_parent_open(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_parent_open *request, struct arena *mem,
-               struct ipc_parent_open_reply *ret)
+on_parent_open(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_parent_open *request,
+               struct arena *mem, struct ipc_parent_open_reply *ret)
 {
     struct outside *o = ctx;
     enum parent_open_status status = PARENT_OPEN_REFUSED;
@@ -133,7 +135,8 @@ struct client {
 static struct client
 client_of(struct fiber *f, struct role_world *w)
 {
-    return (struct client){f, role_world_link(w, ROLE_EDGE), role_world_link(w, ROLE_QUEUE), role_world_link(w, ROLE_CONTROL)};
+    return (struct client){f, role_world_link(w, ROLE_EDGE), role_world_link(w, ROLE_QUEUE),
+                           role_world_link(w, ROLE_CONTROL)};
 }
 
 static struct deadline
@@ -197,11 +200,19 @@ settle(struct client *c)
 }
 
 static void
-run_script(struct role_world *w, struct outside *o, void (*script)(struct fiber *f, struct role_world *w), uint64_t seed)
+run_script(struct role_world *w, struct outside *o, void (*script)(struct fiber *f, struct role_world *w),
+           uint64_t seed)
 {
     struct disk_sim *disk = w->disk;
-    *w = (struct role_world){.config_text = CONFIG, .role = ROLE_DIRECTORY, .run = directory_run, .parent_service = {.parent_open = on_parent_open},
-                             .parent_ctx = o, .script = script, .script_ctx = o, .seed = seed, .disk = disk};
+    *w = (struct role_world){.config_text = CONFIG,
+                             .role = ROLE_DIRECTORY,
+                             .run = directory_run,
+                             .parent_service = {.parent_open = on_parent_open},
+                             .parent_ctx = o,
+                             .script = script,
+                             .script_ctx = o,
+                             .seed = seed,
+                             .disk = disk};
     o->w = w;
     buf_init(&o->asked, 1 << 16);
     role_world_run(w, 600);
@@ -232,7 +243,8 @@ script_accounts(struct fiber *f, struct role_world *w)
     command(&c, "account-resume alice@example.test", EX_OK, "alice@example.test is active again\n");
     assert_int_equal(check_address(&c, "alice", "example.test"), RECIPIENT_STATUS_OK);
     command(&c, "account-password alice@example.test other", EX_OK, "alice@example.test: password changed\n");
-    command(&c, "account-password bob@example.test ''", EX_OK, "bob@example.test: password removed, nobody can log in\n");
+    command(&c, "account-password bob@example.test ''", EX_OK,
+            "bob@example.test: password removed, nobody can log in\n");
     command(&c, "account-quota bob@example.test 1G", EX_OK, "bob@example.test: quota 1073741824 bytes\n");
     command(&c, "account-quota alice@example.test none", EX_OK, "alice@example.test: no quota\n");
     command(&c, "account-remove upper@case.test", EX_NOUSER,
@@ -294,18 +306,24 @@ script_refused(struct fiber *f, struct role_world *w)
         {"account-add a@elsewhere.example x", EX_NOHOST,
          "elsewhere.example is not a domain of this server; add it first: godwit domain add elsewhere.example\n"},
         {"account-add a@store.test x", EX_CONFIG,
-         "the recipients of store.test do not come from accounts; add \"recipients accounts;\" at /etc/godwit/godwit.conf:6\n"},
-        {"account-add a@example.test x colour=red", EX_USAGE, "\"colour\" is no option; there are quota=SIZE and class=NAME\n"},
+         "the recipients of store.test do not come from accounts; add \"recipients accounts;\" at "
+         "/etc/godwit/godwit.conf:6\n"},
+        {"account-add a@example.test x colour=red", EX_USAGE,
+         "\"colour\" is no option; there are quota=SIZE and class=NAME\n"},
         {"account-add a@example.test x red", EX_USAGE, "\"red\" is no option; there are quota=SIZE and class=NAME\n"},
         {"account-add a@example.test x quota=big", EX_USAGE, "a quota is a size such as 1G or 500M, or none\n"},
         {"account-add a@example.test x quota=0", EX_USAGE, "a quota is a size such as 1G or 500M, or none\n"},
-        {"account-add a@example.test x quota=99999999999999999999T", EX_USAGE, "a quota is a size such as 1G or 500M, or none\n"},
+        {"account-add a@example.test x quota=99999999999999999999T", EX_USAGE,
+         "a quota is a size such as 1G or 500M, or none\n"},
         {"account-add a@example.test x class=vip", EX_USAGE, "a class is normal or bulk\n"},
         {"account-add a@example.test", EX_USAGE, "usage: account-add ADDRESS PASSWORD [quota=SIZE] [class=NAME]\n"},
-        {"account-password a@example.test x", EX_NOUSER, "there is no account a@example.test; godwit account list shows those there are\n"},
-        {"account-quota a@example.test x", EX_USAGE, "a quota is a size such as 1G or 500M, none, or default (the domain's)\n"},
+        {"account-password a@example.test x", EX_NOUSER,
+         "there is no account a@example.test; godwit account list shows those there are\n"},
+        {"account-quota a@example.test x", EX_USAGE,
+         "a quota is a size such as 1G or 500M, none, or default (the domain's)\n"},
         {"account-frobnicate", EX_USAGE, "the directory knows no command \"account-frobnicate\"\n"},
-        {"alias-remove a@example.test", EX_NOUSER, "there is no alias a@example.test; godwit alias list shows those there are\n"},
+        {"alias-remove a@example.test", EX_NOUSER,
+         "there is no alias a@example.test; godwit alias list shows those there are\n"},
         {"alias-add a@example.test b..c@d", EX_DATAERR, "\"b..c@d\" is not an address\n"},
         {"alias-list nowhere..test", EX_DATAERR, "\"nowhere..test\" is not a domain\n"},
     };
@@ -336,9 +354,12 @@ script_aliases(struct fiber *f, struct role_world *w)
     command(&c, "alias-add sales@example.test bob@example.test dave@example.test", EX_OK,
             "sales@example.test: bob@example.test, carol@elsewhere.example, dave@example.test\n");
     assert_int_equal(check_address(&c, "sales", "example.test"), RECIPIENT_STATUS_OK);
-    command(&c, "alias-remove sales@example.test dave", EX_OK, "sales@example.test: bob@example.test, carol@elsewhere.example\n");
-    command(&c, "alias-remove sales@example.test dave", EX_NOUSER, "dave@example.test is no target of sales@example.test\n");
-    command(&c, "alias-add bob@example.test x", EX_CANTCREAT, "bob@example.test is an account; an account keeps its own mail\n");
+    command(&c, "alias-remove sales@example.test dave", EX_OK,
+            "sales@example.test: bob@example.test, carol@elsewhere.example\n");
+    command(&c, "alias-remove sales@example.test dave", EX_NOUSER,
+            "dave@example.test is no target of sales@example.test\n");
+    command(&c, "alias-add bob@example.test x", EX_CANTCREAT,
+            "bob@example.test is an account; an account keeps its own mail\n");
     command(&c, "account-add sales@example.test x", EX_CANTCREAT,
             "sales@example.test is an alias; remove it first: godwit alias remove sales@example.test\n");
     command(&c, "alias-list", EX_OK, "sales@example.test: bob@example.test, carol@elsewhere.example\n");
@@ -347,7 +368,8 @@ script_aliases(struct fiber *f, struct role_world *w)
             "  bob+x@example.test: an account, detail x [/etc/godwit/godwit.conf:4]\n"
             "    mailbox bob@example.test\n"
             "  carol@elsewhere.example: not a domain of this server\n");
-    command(&c, "resolve nobody@example.test", EX_OK, "nobody@example.test: no such recipient [/etc/godwit/godwit.conf:4]\n");
+    command(&c, "resolve nobody@example.test", EX_OK,
+            "nobody@example.test: no such recipient [/etc/godwit/godwit.conf:4]\n");
     command(&c, "alias-remove sales@example.test", EX_OK, "sales@example.test removed\n");
     assert_int_equal(check_address(&c, "sales", "example.test"), RECIPIENT_STATUS_UNKNOWN);
 }
@@ -431,7 +453,8 @@ script_outside(struct fiber *f, struct role_world *w)
     struct outside *o = w->script_ctx;
     struct client c = client_of(f, w);
     settle(&c);
-    expand(&c, "list", "", "0 owner=owner-list@mx.example.test, again mike, again nina@elsewhere.example by /etc/aliases:1");
+    expand(&c, "list", "",
+           "0 owner=owner-list@mx.example.test, again mike, again nina@elsewhere.example by /etc/aliases:1");
     expand(&c, "mike", "mx.example.test", "0, user mike by /etc/godwit/godwit.conf:3");
     expand(&c, "daemon", "", "1");
     expand(&c, "sam", "store.test", "0, mailbox sam@store.test by /etc/godwit/godwit.conf:6");
@@ -445,7 +468,8 @@ script_outside(struct fiber *f, struct role_world *w)
     assert_int_equal(check_address(&c, "sam", "store.test"), RECIPIENT_STATUS_UNKNOWN);
     /* A reload is at once, and says what is wrong. */
     o->aliases = "new: mike\nbad line\n";
-    command(&c, "aliases-reload", EX_OK, "/etc/aliases:2: no colon: expected \"name: target\"\n/etc/aliases: 1 entries\n");
+    command(&c, "aliases-reload", EX_OK,
+            "/etc/aliases:2: no colon: expected \"name: target\"\n/etc/aliases: 1 entries\n");
     expand(&c, "new", "", "0, again mike by /etc/aliases:1");
     expand(&c, "list", "", "1");
     /* While nothing can be opened, what was read stays in use. */
@@ -473,7 +497,8 @@ test_files_and_users(void **state)
 {
     (void)state;
     struct role_world w = {.disk = NULL};
-    struct outside o = {.aliases = "list: :include:/etc/list\nowner-list: mike\n", .included = "mike\nnina@elsewhere.example\n",
+    struct outside o = {.aliases = "list: :include:/etc/list\nowner-list: mike\n",
+                        .included = "mike\nnina@elsewhere.example\n",
                         .recipients = "sam\n"};
     run_script(&w, &o, script_outside, 6);
     role_world_done(&w);
@@ -521,7 +546,8 @@ script_socketmap(struct fiber *f, struct role_world *w)
     o->socketmap_says = "9:NOTFOUND ,";
     assert_int_equal(check_address(&c, "max", "map.test"), RECIPIENT_STATUS_UNKNOWN);
     assert_int_equal(o->sockets, 1);
-    static const char *const failures[] = {"9:TEMP busy,", "7:PERM no,", "HTTP/1.1 200 OK\r\n,", "3:OK ,3:OK ,", "5:hello,"};
+    static const char *const failures[] = {"9:TEMP busy,", "7:PERM no,", "HTTP/1.1 200 OK\r\n,", "3:OK ,3:OK ,",
+                                           "5:hello,"};
     for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
         o->socketmap_says = failures[i];
         CHECK(failures[i], check_address(&c, "max", "map.test") == RECIPIENT_STATUS_UNAVAILABLE);
@@ -593,7 +619,8 @@ script_broken_database(struct fiber *f, struct role_world *w)
     ok(fiber_sleep(f, deadline_in(fiber_rt(f), NS_PER_S)));
     assert_int_equal(check_address(&c, "alice", "example.test"), RECIPIENT_STATUS_UNAVAILABLE);
     assert_int_equal(check_address(&c, "postmaster", "example.test"), RECIPIENT_STATUS_UNAVAILABLE);
-    command(&c, "account-add alice@example.test ''", EX_TEMPFAIL, "accounts.db cannot be read at the moment; see the log\n");
+    command(&c, "account-add alice@example.test ''", EX_TEMPFAIL,
+            "accounts.db cannot be read at the moment; see the log\n");
     command(&c, "account-list", EX_TEMPFAIL, "accounts.db cannot be read at the moment; see the log\n");
     assert_int_equal(check_address(&c, "nobody", "mx.example.test"), RECIPIENT_STATUS_UNAVAILABLE);
     struct disk_dir *data;
@@ -616,7 +643,9 @@ test_a_broken_database_refuses_nobody(void **state)
     ok(disk_dir_open(disk_sim_disk(w.disk), NULL, "/", &root));
     ok(disk_mkdir(root, "data"));
     ok(disk_open(root, "data/accounts.db", DISK_WRITE | DISK_CREATE, &file));
-    ok(disk_pwrite(file, 0, SPAN("no database at all, but long enough to be looked at by SQLite, whose header takes a hundred octets.......")));
+    ok(disk_pwrite(file, 0,
+                   SPAN("no database at all, but long enough to be looked at by SQLite, whose header takes a hundred "
+                        "octets.......")));
     disk_close(file);
     disk_dir_close(root);
     run_script(&w, &o, script_broken_database, 10);

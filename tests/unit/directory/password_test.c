@@ -72,7 +72,9 @@ test_hashes_of_other_kinds(void **state)
         bool is_right;
     } rows[] = {
         /* glibc's and libxcrypt's own test vector */
-        {"SHA-512", SPAN("$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"), true},
+        {"SHA-512",
+         SPAN("$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"),
+         true},
         {"no hash", SPAN(""), false},
         {"locked", SPAN("!"), false},
         {"star", SPAN("*"), false},

@@ -37,9 +37,10 @@ test_lines(void **state)
         const char *key;
         bool is_there;
     } rows[] = {
-        {"alice@example.test", true}, {"bob@example.test", true},   {"Bob@example.test", false}, {"carol@example.test", true},
-        {"dave@example.test", true},  {"eve@example.test", false},  {"eve@example.org", false},  {"f g@example.test", true},
-        {"h@i@example.test", true},   {"not@example.test", true},   {"an@address", false},       {"last@example.test", true},
+        {"alice@example.test", true}, {"bob@example.test", true},  {"Bob@example.test", false},
+        {"carol@example.test", true}, {"dave@example.test", true}, {"eve@example.test", false},
+        {"eve@example.org", false},   {"f g@example.test", true},  {"h@i@example.test", true},
+        {"not@example.test", true},   {"an@address", false},       {"last@example.test", true},
         {"#@example.test", false},    {"OK@example.test", false},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)

@@ -1,6 +1,6 @@
 /*
- * resolve_test.c - who an address is: every place it is looked up in, their order, and what happens when one cannot answer.
- * Requirements 37, 40, 41, 75, 77.
+ * resolve_test.c - who an address is: every place it is looked up in, their order, and what happens when one cannot
+ * answer. Requirements 37, 40, 41, 75, 77.
  */
 #include "check.h"
 
@@ -12,22 +12,23 @@
 
 static const uint64_t seed[2] = {5, 6};
 
-static const char CONFIG[] = "hostname mx.example.test;\n"                                              /* 1 */
-                             "postmaster alice@example.test;\n"                                         /* 2 */
-                             "local { system-users on; aliases /etc/aliases; }\n"                       /* 3 */
-                             "domain example.test { quota 1 MiB; }\n"                                   /* 4 */
-                             "domain case.test { case-sensitive on; subaddress off; }\n"                /* 5 */
-                             "domain store.test {\n"                                                    /* 6 */
-                             "  recipients file /etc/store.users;\n"                                    /* 7 */
-                             "  deliver lmtp unix:/run/lmtp.sock;\n"                                    /* 8 */
-                             "  subaddress \"-\";\n"                                                    /* 9 */
-                             "}\n"                                                                      /* 10 */
-                             "domain map.test { recipients socketmap unix:/run/map.sock users; }\n"     /* 11 */
-                             "domain catch.test { catch-all alice@example.test; }\n"                    /* 12 */
-                             "domain nowhere.test { catch-all nobody@example.test; postmaster nobody@example.test; }\n"
-                             "domain loop.test { catch-all x@loop.test; postmaster y@loop.test; }\n"    /* 14 */
-                             "domain all.test { recipients accounts; recipients local; recipients file /etc/all.users; }\n"
-                             "domain away.test { catch-all someone@elsewhere.example; }\n";             /* 16 */
+static const char CONFIG[] =
+    "hostname mx.example.test;\n"                                          /* 1 */
+    "postmaster alice@example.test;\n"                                     /* 2 */
+    "local { system-users on; aliases /etc/aliases; }\n"                   /* 3 */
+    "domain example.test { quota 1 MiB; }\n"                               /* 4 */
+    "domain case.test { case-sensitive on; subaddress off; }\n"            /* 5 */
+    "domain store.test {\n"                                                /* 6 */
+    "  recipients file /etc/store.users;\n"                                /* 7 */
+    "  deliver lmtp unix:/run/lmtp.sock;\n"                                /* 8 */
+    "  subaddress \"-\";\n"                                                /* 9 */
+    "}\n"                                                                  /* 10 */
+    "domain map.test { recipients socketmap unix:/run/map.sock users; }\n" /* 11 */
+    "domain catch.test { catch-all alice@example.test; }\n"                /* 12 */
+    "domain nowhere.test { catch-all nobody@example.test; postmaster nobody@example.test; }\n"
+    "domain loop.test { catch-all x@loop.test; postmaster y@loop.test; }\n" /* 14 */
+    "domain all.test { recipients accounts; recipients local; recipients file /etc/all.users; }\n"
+    "domain away.test { catch-all someone@elsewhere.example; }\n"; /* 16 */
 
 static const char ALIASES[] = "postmaster: root\n"                       /* 1 */
                               "root: alice@example.test\n"               /* 2 */
@@ -80,7 +81,8 @@ socketmap_has(void *ctx, const struct config_domain *domain, struct span address
 static enum lookup
 user_exists(void *ctx, struct span user)
 {
-    return answer_of(ctx, span_equal(user, SPAN("mike")) || span_equal(user, SPAN("nina")) || span_equal(user, SPAN("both")));
+    return answer_of(ctx, span_equal(user, SPAN("mike")) || span_equal(user, SPAN("nina")) ||
+                              span_equal(user, SPAN("both")));
 }
 
 static void
@@ -95,8 +97,11 @@ no_problem(void *ctx, struct span file, uint32_t line, const char *what)
 static void
 account_add(struct world *w, const char *key, const char *address, bool is_suspended, bool has_quota, uint64_t quota)
 {
-    const struct account account = {.address = span_from_cstr(address), .class = SPAN("normal"), .is_suspended = is_suspended,
-                                    .has_quota = has_quota, .quota_bytes = quota};
+    const struct account account = {.address = span_from_cstr(address),
+                                    .class = SPAN("normal"),
+                                    .is_suspended = is_suspended,
+                                    .has_quota = has_quota,
+                                    .quota_bytes = quota};
     assert_int_equal(accounts_put(&w->accounts, span_from_cstr(key), &account), ERR_OK);
 }
 
@@ -148,8 +153,13 @@ world_begin(struct world *w, const char *config)
     assert_int_equal(problems, 2);
     w->accounts_now = &w->accounts;
     w->aliases_now = w->table;
-    w->world = (struct resolve_world){.config = w->parsing.config, .accounts = &w->accounts_now, .aliases = &w->aliases_now,
-                                      .file_has = file_has, .socketmap_has = socketmap_has, .user_exists = user_exists, .ctx = w};
+    w->world = (struct resolve_world){.config = w->parsing.config,
+                                      .accounts = &w->accounts_now,
+                                      .aliases = &w->aliases_now,
+                                      .file_has = file_has,
+                                      .socketmap_has = socketmap_has,
+                                      .user_exists = user_exists,
+                                      .ctx = w};
 }
 
 static void
@@ -164,8 +174,10 @@ world_end(struct world *w)
 static void
 say(const struct resolution *r, struct buf *to)
 {
-    static const char *const statuses[] = {"ok", "unknown", "not-local", "suspended", "over-quota", "too-big", "unavailable"};
-    static const char *const kinds[] = {"nobody", "account", "alias", "file", "socketmap", "aliases", "user", "postmaster", "catch-all"};
+    static const char *const statuses[] = {"ok",         "unknown", "not-local",  "suspended",
+                                           "over-quota", "too-big", "unavailable"};
+    static const char *const kinds[] = {"nobody",  "account", "alias",      "file",     "socketmap",
+                                        "aliases", "user",    "postmaster", "catch-all"};
     static const char *const targets[] = {"again", "mailbox", "user", "lmtp", "remote", "discard"};
     buf_clear(to);
     buf_printf(to, "%s %s", statuses[r->status], kinds[r->kind]);
@@ -176,7 +188,8 @@ say(const struct resolution *r, struct buf *to)
     if (!span_is_empty(r->owner))
         buf_printf(to, " owner=" SPAN_FMT, SPAN_ARG(r->owner));
     for (size_t i = 0; r->status == RECIPIENT_STATUS_OK && i < r->target_count; i++) {
-        buf_printf(to, "%s%s " SPAN_FMT, i == 0 ? " -> " : ", ", targets[r->targets[i].kind], SPAN_ARG(r->targets[i].name));
+        buf_printf(to, "%s%s " SPAN_FMT, i == 0 ? " -> " : ", ", targets[r->targets[i].kind],
+                   SPAN_ARG(r->targets[i].name));
         if (!span_is_empty(r->targets[i].detail))
             buf_printf(to, " +" SPAN_FMT, SPAN_ARG(r->targets[i].detail));
         if (r->targets[i].quota_bytes > 0)
@@ -187,7 +200,8 @@ say(const struct resolution *r, struct buf *to)
 }
 
 static void
-check_one(struct world *w, const char *name, struct span local, struct span domain, uint64_t size_bytes, const char *wanted)
+check_one(struct world *w, const char *name, struct span local, struct span domain, uint64_t size_bytes,
+          const char *wanted)
 {
     struct arena mem;
     struct resolution r;
@@ -219,16 +233,22 @@ test_order_of_places(void **state)
         const char *wanted;
     } rows[] = {
         {"account", SPAN("alice"), SPAN("example.test"), 0, "ok account :4 -> mailbox alice@example.test /1048576"},
-        {"case of the local part (77)", SPAN("ALICE"), SPAN("example.test"), 0, "ok account :4 -> mailbox alice@example.test /1048576"},
-        {"case of the domain", SPAN("alice"), SPAN("Example.Test"), 0, "ok account :4 -> mailbox alice@example.test /1048576"},
-        {"name as stored, quota of its own", SPAN("bob"), SPAN("example.test"), 0, "ok account :4 -> mailbox Bob@example.test /5000"},
+        {"case of the local part (77)", SPAN("ALICE"), SPAN("example.test"), 0,
+         "ok account :4 -> mailbox alice@example.test /1048576"},
+        {"case of the domain", SPAN("alice"), SPAN("Example.Test"), 0,
+         "ok account :4 -> mailbox alice@example.test /1048576"},
+        {"name as stored, quota of its own", SPAN("bob"), SPAN("example.test"), 0,
+         "ok account :4 -> mailbox Bob@example.test /5000"},
         {"subaddress (77)", SPAN("alice+Shop+x"), SPAN("example.test"), 0,
          "ok account :4 detail=Shop+x -> mailbox alice@example.test +Shop+x /1048576"},
-        {"empty detail", SPAN("alice+"), SPAN("example.test"), 0, "ok account :4 -> mailbox alice@example.test /1048576"},
-        {"the whole name wins", SPAN("plus+sign"), SPAN("example.test"), 0, "ok account :4 -> mailbox plus+sign@example.test"},
+        {"empty detail", SPAN("alice+"), SPAN("example.test"), 0,
+         "ok account :4 -> mailbox alice@example.test /1048576"},
+        {"the whole name wins", SPAN("plus+sign"), SPAN("example.test"), 0,
+         "ok account :4 -> mailbox plus+sign@example.test"},
         {"nothing before the separator", SPAN("+alice"), SPAN("example.test"), 0, "unknown nobody :4"},
         {"suspended (41)", SPAN("carol"), SPAN("example.test"), 0, "suspended account :4"},
-        {"message as large as the quota", SPAN("bob"), SPAN("example.test"), 5000, "ok account :4 -> mailbox Bob@example.test /5000"},
+        {"message as large as the quota", SPAN("bob"), SPAN("example.test"), 5000,
+         "ok account :4 -> mailbox Bob@example.test /5000"},
         {"message larger than the quota (41)", SPAN("bob"), SPAN("example.test"), 5001, "too-big account :4"},
         {"larger than the domain's quota", SPAN("alice"), SPAN("example.test"), 1048577, "too-big account :4"},
         {"no quota", SPAN("free"), SPAN("example.test"), 99999999, "ok account :4 -> mailbox free@example.test"},
@@ -236,24 +256,30 @@ test_order_of_places(void **state)
         {"not ours", SPAN("alice"), SPAN("elsewhere.example"), 0, "not-local nobody"},
         {"a name below ours", SPAN("alice"), SPAN("sub.example.test"), 0, "not-local nobody"},
         {"a literal", SPAN("alice"), SPAN("[127.0.0.1]"), 0, "not-local nobody"},
-        {"64 octets are a name, 65 are nobody's", SPAN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), SPAN("catch.test"),
-         0, "unknown nobody :12"},
+        {"64 octets are a name, 65 are nobody's",
+         SPAN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), SPAN("catch.test"), 0,
+         "unknown nobody :12"},
         {"case counts", SPAN("Case"), SPAN("case.test"), 0, "ok account :5 -> mailbox Case@case.test"},
         {"case counts (2)", SPAN("case"), SPAN("case.test"), 0, "unknown nobody :5"},
         {"subaddress off", SPAN("Case+x"), SPAN("case.test"), 0, "unknown nobody :5"},
         /* aliases of addresses */
-        {"alias", SPAN("sales"), SPAN("example.test"), 0, "ok alias :4 -> again bob@example.test, again dora@elsewhere.example"},
+        {"alias", SPAN("sales"), SPAN("example.test"), 0,
+         "ok alias :4 -> again bob@example.test, again dora@elsewhere.example"},
         {"alias with detail, ours only", SPAN("Sales+x"), SPAN("example.test"), 0,
          "ok alias :4 detail=x -> again bob+x@example.test, again dora@elsewhere.example"},
-        {"a detail too long to add", SPAN("sales+aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), SPAN("example.test"), 0,
+        {"a detail too long to add", SPAN("sales+aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+         SPAN("example.test"), 0,
          "ok alias :4 detail=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa -> again "
          "bob+aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@example.test, again dora@elsewhere.example"},
-        {"list with an owner (75)", SPAN("team"), SPAN("example.test"), 0, "ok alias :4 owner=owner-team@example.test -> again bob@example.test"},
+        {"list with an owner (75)", SPAN("team"), SPAN("example.test"), 0,
+         "ok alias :4 owner=owner-team@example.test -> again bob@example.test"},
         {"the owner has none", SPAN("owner-team"), SPAN("example.test"), 0, "ok alias :4 -> again alice@example.test"},
-        {"quoted target", SPAN("quoted+x"), SPAN("example.test"), 0, "ok alias :4 detail=x -> again \"a b+x\"@example.test"},
+        {"quoted target", SPAN("quoted+x"), SPAN("example.test"), 0,
+         "ok alias :4 detail=x -> again \"a b+x\"@example.test"},
         /* lists kept elsewhere */
         {"file, to the store", SPAN("Sam"), SPAN("store.test"), 0, "ok file :7 -> lmtp unix:/run/lmtp.sock"},
-        {"file with detail", SPAN("sam-inbox"), SPAN("store.test"), 0, "ok file :7 detail=inbox -> lmtp unix:/run/lmtp.sock +inbox"},
+        {"file with detail", SPAN("sam-inbox"), SPAN("store.test"), 0,
+         "ok file :7 detail=inbox -> lmtp unix:/run/lmtp.sock +inbox"},
         {"whole name in the file", SPAN("sam-x-y"), SPAN("store.test"), 0, "ok file :7 -> lmtp unix:/run/lmtp.sock"},
         {"not in the file", SPAN("tom"), SPAN("store.test"), 0, "unknown nobody :7"},
         {"accounts do not count there", SPAN("alice"), SPAN("store.test"), 0, "unknown nobody :7"},
@@ -263,7 +289,8 @@ test_order_of_places(void **state)
         {"account before user", SPAN("both"), SPAN("all.test"), 0, "ok account :15 -> mailbox both@all.test"},
         {"file before aliases", SPAN("file"), SPAN("all.test"), 0, "ok file :15 -> mailbox file@all.test"},
         {"user", SPAN("Nina+x"), SPAN("all.test"), 0, "ok user :3 detail=x -> user nina +x"},
-        {"aliases before user", SPAN("mike"), SPAN("all.test"), 0, "ok aliases :6 -> user mike, again bob@example.test"},
+        {"aliases before user", SPAN("mike"), SPAN("all.test"), 0,
+         "ok aliases :6 -> user mike, again bob@example.test"},
     };
     struct world w;
     world_begin(&w, CONFIG);
@@ -282,7 +309,8 @@ test_reserved_names_and_catch_all(void **state)
         const char *wanted;
     } rows[] = {
         {"bare Postmaster (37): the aliases file", SPAN("Postmaster"), SPAN(""), "ok aliases :1 -> again root"},
-        {"postmaster of a domain (37)", SPAN("PostMaster"), SPAN("example.test"), "ok postmaster :2 -> again alice@example.test"},
+        {"postmaster of a domain (37)", SPAN("PostMaster"), SPAN("example.test"),
+         "ok postmaster :2 -> again alice@example.test"},
         {"abuse", SPAN("abuse"), SPAN("case.test"), "ok postmaster :2 -> again alice@example.test"},
         {"root", SPAN("root"), SPAN("map.test"), "ok postmaster :2 -> again alice@example.test"},
         {"before the catch-all", SPAN("abuse"), SPAN("catch.test"), "ok postmaster :2 -> again alice@example.test"},
@@ -322,11 +350,13 @@ test_names_of_the_machine(void **state)
         {"nor this", SPAN("-nina"), SPAN(""), "unknown nobody"},
         {"alias to root to an address", SPAN("root"), SPAN(""), "ok aliases :2 -> again alice@example.test"},
         {"several", SPAN("STAFF"), SPAN(""), "ok aliases :3 -> again mike, again nina@elsewhere.example, again staff2"},
-        {"list with an owner (75)", SPAN("list"), SPAN(""), "ok aliases :4 owner=owner-list@mx.example.test -> again mike, again nina"},
+        {"list with an owner (75)", SPAN("list"), SPAN(""),
+         "ok aliases :4 owner=owner-list@mx.example.test -> again mike, again nina"},
         {"its owner", SPAN("owner-list"), SPAN(""), "ok aliases :5 -> again nina"},
         {"its own name is the user", SPAN("mike"), SPAN(""), "ok aliases :6 -> user mike, again bob@example.test"},
         {"backslash is the user", SPAN("final"), SPAN(""), "ok aliases :7 -> user nina"},
-        {"command and file are one target", SPAN("prog+x"), SPAN(""), "ok aliases :8 detail=x -> user :prog +x, again mike"},
+        {"command and file are one target", SPAN("prog+x"), SPAN(""),
+         "ok aliases :8 detail=x -> user :prog +x, again mike"},
         {"/dev/null", SPAN("null"), SPAN(""), "ok aliases :9 -> discard /dev/null"},
         {"a line that cannot be read waits", SPAN("broken"), SPAN(""), "unavailable aliases :10"},
         {"include, its own include left out", SPAN("inc"), SPAN(""),
@@ -339,7 +369,8 @@ test_names_of_the_machine(void **state)
         check_one(&w, rows[i].name, rows[i].local, rows[i].domain, 0, rows[i].wanted);
     world_end(&w);
     /* Users are no recipients by default; what an alias says of them waits, but for root. */
-    world_begin(&w, "hostname mx.example.test; postmaster alice@example.test; local { aliases /etc/aliases; } domain example.test { }");
+    world_begin(&w, "hostname mx.example.test; postmaster alice@example.test; local { aliases /etc/aliases; } domain "
+                    "example.test { }");
     check_one(&w, "user while off", SPAN("nina"), SPAN(""), 0, "unknown nobody");
     check_one(&w, "backslash while off", SPAN("final"), SPAN(""), 0, "unavailable aliases :7");
     assert_int_equal(w.questions, 0);
@@ -391,7 +422,8 @@ test_failures_are_not_unknown(void **state)
     check_one(&w, "file", SPAN("tom"), SPAN("store.test"), 0, "unavailable file :7");
     check_one(&w, "socketmap", SPAN("tom"), SPAN("map.test"), 0, "unavailable socketmap :11");
     check_one(&w, "user", SPAN("tom"), SPAN(""), 0, "unavailable user :3");
-    check_one(&w, "what accounts know is known", SPAN("both"), SPAN("all.test"), 0, "ok account :15 -> mailbox both@all.test");
+    check_one(&w, "what accounts know is known", SPAN("both"), SPAN("all.test"), 0,
+              "ok account :15 -> mailbox both@all.test");
     w.is_outside_broken = false;
     w.accounts_now = NULL;
     check_one(&w, "accounts", SPAN("alice"), SPAN("example.test"), 0, "unavailable nobody :4");

@@ -1,4 +1,5 @@
-/* lmtp_body_test.c - dot-stuffing and line ends on the way to a store: nothing in a message ends the data. RFC 5321 §4.5.2. */
+/* lmtp_body_test.c - dot-stuffing and line ends on the way to a store: nothing in a message ends the data. RFC 5321
+ * §4.5.2. */
 #include "check.h"
 
 #include "local/lmtp_body.h"

@@ -139,9 +139,10 @@ script_mailbox(struct fiber *f, struct role_world *w)
     check_answer("first", deliver(f, link, &r), DELIVERY_DONE, "2.0.0", "delivered to mailbox example.test/alice");
     mailbox_look(w, "example.test/alice", &l);
     assert_int_equal(l.count, 1);
-    CHECK_SPAN("file", buf_span(&l.last),
-               SPAN("Return-Path: <bob@example.org>\nX-Original-To: sales@example.test\nDelivered-To: alice+x@example.test\n"
-                    "Subject: x\n\n.body\n"));
+    CHECK_SPAN(
+        "file", buf_span(&l.last),
+        SPAN("Return-Path: <bob@example.org>\nX-Original-To: sales@example.test\nDelivered-To: alice+x@example.test\n"
+             "Subject: x\n\n.body\n"));
     look_done(&l);
     /* The body in a file of its own. */
     struct buf body;
@@ -185,7 +186,8 @@ script_verdicts(struct fiber *f, struct role_world *w)
     check_answer("fits", deliver(f, link, &r), DELIVERY_DONE, "2.0.0", NULL);
     check_answer("full (74)", deliver(f, link, &r), DELIVERY_DEFERRED, "4.2.2", "the mailbox is full");
     r = request_to(TARGET_MAILBOX, "alice");
-    check_answer("no address", deliver(f, link, &r), DELIVERY_FAILED, "5.1.3", "the address cannot be the name of a mailbox");
+    check_answer("no address", deliver(f, link, &r), DELIVERY_FAILED, "5.1.3",
+                 "the address cannot be the name of a mailbox");
     r = request_to(TARGET_MAILBOX, "alice@example.test");
     r.sender = SPAN("a\r\nBcc: c@d");
     check_answer("a line end in the sender", deliver(f, link, &r), DELIVERY_FAILED, "5.1.3",
@@ -202,7 +204,8 @@ script_verdicts(struct fiber *f, struct role_world *w)
     disk_sim_set_capacity(w->disk, UINT64_MAX);
     check_answer("room again", deliver(f, link, &r), DELIVERY_DONE, "2.0.0", NULL);
     disk_sim_fail_data_sync(w->disk, 0);
-    check_answer("a sync that fails", deliver(f, link, &r), DELIVERY_DEFERRED, "4.3.0", "the mailbox cannot be written (sync: io)");
+    check_answer("a sync that fails", deliver(f, link, &r), DELIVERY_DEFERRED, "4.3.0",
+                 "the mailbox cannot be written (sync: io)");
     struct looking l;
     mailbox_look(w, "example.test/carol", &l);
     assert_int_equal(l.count, 1);
@@ -368,21 +371,66 @@ struct lmtp_row {
 #define HELLO "220 store ready\r\n", "250-store\r\n250-SIZE\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n"
 
 static const struct lmtp_row lmtp_rows[] = {
-    {"delivered", {HELLO, "250 2.1.0 ok\r\n", "250 2.1.5 ok\r\n", "354 go\r\n", "250 2.0.0 <alice@store.test> Saved\r\n", ""},
-     DELIVERY_DONE, "2.0.0", "250 <alice@store.test> Saved", 1},
-    {"no such user", {HELLO, "250 ok\r\n", "550 5.1.1 no such user\r\n", "250 reset\r\n", ""}, DELIVERY_FAILED, "5.1.1",
-     "550 no such user", 1},
-    {"over quota at RCPT", {HELLO, "250 ok\r\n", "452 4.2.2 full\r\n", "250 reset\r\n", ""}, DELIVERY_DEFERRED, "4.2.2",
-     "452 full", 1},
-    {"refused after the data", {HELLO, "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "554 5.6.0 bad\r\n", "250 reset\r\n", ""},
-     DELIVERY_FAILED, "5.6.0", "554 bad", 1},
-    {"without enhanced status", {HELLO, "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 ok\r\n", ""}, DELIVERY_DONE, "2.0.0", "250 ok", 1},
-    {"status of another class is not believed", {HELLO, "250 ok\r\n", "550 4.1.1 odd\r\n", "250 reset\r\n", ""}, DELIVERY_FAILED,
-     "5.0.0", NULL, 1},
-    {"refused at MAIL", {HELLO, "451 4.3.0 later\r\n", "250 reset\r\n", ""}, DELIVERY_DEFERRED, "4.3.0", "451 later", 1},
-    {"DATA refused", {HELLO, "250 ok\r\n", "250 ok\r\n", "421 4.3.2 going\r\n", ""}, DELIVERY_DEFERRED, "4.3.2", NULL, 1},
-    {"many lines", {HELLO, "250 ok\r\n", "550-5.7.1 one\r\n550 5.7.1 two\r\n", "250 reset\r\n", ""}, DELIVERY_FAILED, "5.7.1", NULL, 1},
-    {"the reply is lost (71)", {HELLO, "250 ok\r\n", "250 ok\r\n", "354 go\r\n", NULL, ""}, DELIVERY_DEFERRED, "4.4.2", NULL, 1},
+    {"delivered",
+     {HELLO, "250 2.1.0 ok\r\n", "250 2.1.5 ok\r\n", "354 go\r\n", "250 2.0.0 <alice@store.test> Saved\r\n", ""},
+     DELIVERY_DONE,
+     "2.0.0",
+     "250 <alice@store.test> Saved",
+     1},
+    {"no such user",
+     {HELLO, "250 ok\r\n", "550 5.1.1 no such user\r\n", "250 reset\r\n", ""},
+     DELIVERY_FAILED,
+     "5.1.1",
+     "550 no such user",
+     1},
+    {"over quota at RCPT",
+     {HELLO, "250 ok\r\n", "452 4.2.2 full\r\n", "250 reset\r\n", ""},
+     DELIVERY_DEFERRED,
+     "4.2.2",
+     "452 full",
+     1},
+    {"refused after the data",
+     {HELLO, "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "554 5.6.0 bad\r\n", "250 reset\r\n", ""},
+     DELIVERY_FAILED,
+     "5.6.0",
+     "554 bad",
+     1},
+    {"without enhanced status",
+     {HELLO, "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 ok\r\n", ""},
+     DELIVERY_DONE,
+     "2.0.0",
+     "250 ok",
+     1},
+    {"status of another class is not believed",
+     {HELLO, "250 ok\r\n", "550 4.1.1 odd\r\n", "250 reset\r\n", ""},
+     DELIVERY_FAILED,
+     "5.0.0",
+     NULL,
+     1},
+    {"refused at MAIL",
+     {HELLO, "451 4.3.0 later\r\n", "250 reset\r\n", ""},
+     DELIVERY_DEFERRED,
+     "4.3.0",
+     "451 later",
+     1},
+    {"DATA refused",
+     {HELLO, "250 ok\r\n", "250 ok\r\n", "421 4.3.2 going\r\n", ""},
+     DELIVERY_DEFERRED,
+     "4.3.2",
+     NULL,
+     1},
+    {"many lines",
+     {HELLO, "250 ok\r\n", "550-5.7.1 one\r\n550 5.7.1 two\r\n", "250 reset\r\n", ""},
+     DELIVERY_FAILED,
+     "5.7.1",
+     NULL,
+     1},
+    {"the reply is lost (71)",
+     {HELLO, "250 ok\r\n", "250 ok\r\n", "354 go\r\n", NULL, ""},
+     DELIVERY_DEFERRED,
+     "4.4.2",
+     NULL,
+     1},
     {"closed at once", {NULL, ""}, DELIVERY_DEFERRED, "4.4.2", NULL, 1},
     {"refused at connect", {"421 4.3.2 busy\r\n", ""}, DELIVERY_DEFERRED, "4.5.0", NULL, 1},
     {"no LHLO", {"220 hi\r\n", "500 what\r\n", ""}, DELIVERY_DEFERRED, "4.5.0", NULL, 1},
@@ -426,7 +474,8 @@ script_lmtp_row(struct fiber *f, struct role_world *w)
     CHECK(row->name, store.connections == row->connections);
     if (strcmp(row->name, "delivered") == 0)
         CHECK_SPAN("commands", buf_span(&store.heard),
-                   SPAN("LHLO mx.example.test\r\nMAIL FROM:<bob@example.org> SIZE=24 BODY=8BITMIME\r\nRCPT TO:<alice@store.test>\r\n"
+                   SPAN("LHLO mx.example.test\r\nMAIL FROM:<bob@example.org> SIZE=24 BODY=8BITMIME\r\nRCPT "
+                        "TO:<alice@store.test>\r\n"
                         "DATA\r\nSubject: x\r\n\r\n..body\r\n.\r\n"));
     fiber_group_end(f, &group);
     store_end(&store);
@@ -574,8 +623,8 @@ read_all(struct rt *rt, int fd, struct buf *to)
 }
 
 static void
-on_deliver_user(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_deliver_user *request, struct arena *mem,
-                struct ipc_deliver_user_reply *ret)
+on_deliver_user(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_deliver_user *request,
+                struct arena *mem, struct ipc_deliver_user_reply *ret)
 {
     const struct user_row *row = ctx;
     struct buf message;
@@ -613,7 +662,8 @@ test_system_users(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(user_rows); i++) {
         void *row = (void *)(uintptr_t)&user_rows[i];
-        struct role_world w = {.parent_service = {.deliver_user = on_deliver_user}, .parent_ctx = row, .script_ctx = row};
+        struct role_world w = {
+            .parent_service = {.deliver_user = on_deliver_user}, .parent_ctx = row, .script_ctx = row};
         run_script(&w, script_user, 60 + i);
         role_world_done(&w);
     }

@@ -13,7 +13,8 @@ struct said {
 static bool
 on_entry(void *ctx, uint32_t line, struct span name, const struct alias_target *targets, size_t target_count)
 {
-    static const char kinds[] = {[ALIAS_ADDRESS] = '@', [ALIAS_FINAL] = '\\', [ALIAS_COMMAND] = '|', [ALIAS_FILE] = '/', [ALIAS_INCLUDE] = 'i'};
+    static const char kinds[] = {
+        [ALIAS_ADDRESS] = '@', [ALIAS_FINAL] = '\\', [ALIAS_COMMAND] = '|', [ALIAS_FILE] = '/', [ALIAS_INCLUDE] = 'i'};
     struct said *said = ctx;
     buf_printf(&said->text, "%u ", line);
     buf_append(&said->text, name);
@@ -59,11 +60,13 @@ test_aliases_file(void **state)
     } rows[] = {
         {"one", SPAN("root: alice\n"), "1 root: @ alice\n"},
         {"no line end at the end", SPAN("root: alice"), "1 root: @ alice\n"},
-        {"several targets", SPAN("staff: alice, bob@example.org,carol\n"), "1 staff: @ alice, @ bob@example.org, @ carol\n"},
+        {"several targets", SPAN("staff: alice, bob@example.org,carol\n"),
+         "1 staff: @ alice, @ bob@example.org, @ carol\n"},
         {"names in any case", SPAN("PostMaster: Root\n"), "1 postmaster: @ Root\n"},
         {"blanks around", SPAN("  \nroot\t:\talice  ,  bob\t\n"), "2 root: @ alice, @ bob\n"},
         {"comments and empty lines", SPAN("# a\n\n  # b\nroot: alice\n# c\n"), "4 root: @ alice\n"},
-        {"continuation", SPAN("staff: alice,\n  bob,\n\tcarol\nroot: dave\n"), "1 staff: @ alice, @ bob, @ carol\n4 root: @ dave\n"},
+        {"continuation", SPAN("staff: alice,\n  bob,\n\tcarol\nroot: dave\n"),
+         "1 staff: @ alice, @ bob, @ carol\n4 root: @ dave\n"},
         {"a comment inside a continuation", SPAN("staff: alice,\n# not dave\n  bob\n"), "1 staff: @ alice, @ bob\n"},
         {"an empty line inside a continuation", SPAN("staff: alice,\n\n  bob\n"), "1 staff: @ alice, @ bob\n"},
         {"# inside a line is no comment", SPAN("root: a#b\n"), "1 root: @ a#b\n"},
@@ -81,7 +84,8 @@ test_aliases_file(void **state)
         {"quoted local part", SPAN("x: \"a, b: c\"@example.org\n"), "1 x: @ \"a, b: c\"@example.org\n"},
         {"address with a display name", SPAN("x: Fred Smith <fred@example.org>, (a, b) y\n"),
          "1! not an address (a command or file name with blanks needs quotes)\n1 x:\n"},
-        {"display name and comment", SPAN("x: Fred Smith <fred@example.org>, joe (the boss)\n"), "1 x: @ fred@example.org, @ joe\n"},
+        {"display name and comment", SPAN("x: Fred Smith <fred@example.org>, joe (the boss)\n"),
+         "1 x: @ fred@example.org, @ joe\n"},
         {"trailing comma", SPAN("x: a, ,b,\n"), "1 x: @ a, @ b\n"},
         {"same name twice is the reader's to judge", SPAN("x: a\nX: b\n"), "1 x: @ a\n2 x: @ b\n"},
         /* what is wrong is said, and what can be kept is kept */
@@ -89,8 +93,10 @@ test_aliases_file(void **state)
         {"no name", SPAN(": alice\n"), "1! no name before the colon\n"},
         {"no target", SPAN("root:\n"), "1! no target after the name\n1 root:\n"},
         {"blanks in a name", SPAN("john smith: john\n"), "1! a name with blanks needs quotes\n"},
-        {"a domain in a name", SPAN("a@b: c\n"), "1! names stand here without @domain; for addresses use \"godwit alias add\"\n"},
-        {"blanks in a target", SPAN("x: a b\n"), "1! not an address (a command or file name with blanks needs quotes)\n1 x:\n"},
+        {"a domain in a name", SPAN("a@b: c\n"),
+         "1! names stand here without @domain; for addresses use \"godwit alias add\"\n"},
+        {"blanks in a target", SPAN("x: a b\n"),
+         "1! not an address (a command or file name with blanks needs quotes)\n1 x:\n"},
         {"an open quote", SPAN("x: \"a\ny: b\n"), "1! a quote that does not end\n1 x:\n2 y: @ b\n"},
         {"an open quote in the name", SPAN("\"x: a\n"), "1! a quote that does not end\n"},
         {"a directive of others", SPAN("x: :blackhole:\n"), "1! only :include:/file may begin with a colon\n1 x:\n"},
@@ -116,7 +122,8 @@ test_list_files(void **state)
         {"one a line", SPAN("alice\nbob@example.org\n"), "1 : @ alice\n2 : @ bob@example.org\n"},
         {"several a line", SPAN("alice, bob\n"), "1 : @ alice, @ bob\n"},
         {"comments", SPAN("# who\nalice\n\n"), "2 : @ alice\n"},
-        {"forward with a copy kept", SPAN("\\alice, |\"/usr/bin/vacation alice\"\n"), "1 : \\ alice, | /usr/bin/vacation alice\n"},
+        {"forward with a copy kept", SPAN("\\alice, |\"/usr/bin/vacation alice\"\n"),
+         "1 : \\ alice, | /usr/bin/vacation alice\n"},
         {"leading blanks do not continue", SPAN("alice\n  bob\n"), "1 : @ alice\n2 : @ bob\n"},
         {"a bad line, the others count", SPAN("alice\nb c\nbob\n"),
          "1 : @ alice\n2! not an address (a command or file name with blanks needs quotes)\n3 : @ bob\n"},
@@ -156,7 +163,9 @@ test_limits(void **state)
     buf_advance(&text, ALIASES_FILE_BYTES_MAX + 1 - text.len);
     assert_int_equal(aliases_file_parse(buf_span(&text), &mem, &sink), ERR_LIMIT);
     arena_init(&mem, 64);
-    assert_int_equal(aliases_file_parse(SPAN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: b\n"), &mem, &sink), ERR_LIMIT);
+    assert_int_equal(aliases_file_parse(
+                         SPAN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: b\n"), &mem, &sink),
+                     ERR_LIMIT);
     arena_clear(&mem);
     buf_done(&text);
     buf_done(&said.text);

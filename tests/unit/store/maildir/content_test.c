@@ -28,15 +28,19 @@ static const struct {
     {"no header", SPAN("\r\nbody\r\n"), FIELDS "\nbody\n", false},
     {"nothing at all", SPAN(""), FIELDS, false},
     {"no final line end (BDAT)", SPAN("A: b\r\n\r\nx"), FIELDS "A: b\n\nx", false},
-    {"incoming Return-Path goes (68)", SPAN("Return-Path: <x@y>\r\nA: b\r\nRETURN-PATH:\r\n <z>\r\nC: d\r\n\r\nRet: e\r\n"),
+    {"incoming Return-Path goes (68)",
+     SPAN("Return-Path: <x@y>\r\nA: b\r\nRETURN-PATH:\r\n <z>\r\nC: d\r\n\r\nRet: e\r\n"),
      FIELDS "A: b\nC: d\n\nRet: e\n", false},
-    {"Return-Path in the body stays", SPAN("A: b\r\n\r\nReturn-Path: <x@y>\r\n"), FIELDS "A: b\n\nReturn-Path: <x@y>\n", false},
+    {"Return-Path in the body stays", SPAN("A: b\r\n\r\nReturn-Path: <x@y>\r\n"), FIELDS "A: b\n\nReturn-Path: <x@y>\n",
+     false},
     {"blank before the colon", SPAN("Return-Path : <x@y>\r\nA: b\r\n\r\n"), FIELDS "A: b\n\n", false},
     {"a longer name stays", SPAN("Return-Path-X: y\r\n\r\n"), FIELDS "Return-Path-X: y\n\n", false},
-    {"same Delivered-To is a loop (69)", SPAN("Delivered-To: alice@example.test\r\n\r\n"), FIELDS "Delivered-To: alice@example.test\n\n", true},
+    {"same Delivered-To is a loop (69)", SPAN("Delivered-To: alice@example.test\r\n\r\n"),
+     FIELDS "Delivered-To: alice@example.test\n\n", true},
     {"the domain in any case", SPAN("A: b\r\nDELIVERED-TO:  alice@Example.Test \r\n\r\n"),
      FIELDS "A: b\nDELIVERED-TO:  alice@Example.Test \n\n", true},
-    {"another Delivered-To is none", SPAN("Delivered-To: bob@example.test\r\n\r\n"), FIELDS "Delivered-To: bob@example.test\n\n", false},
+    {"another Delivered-To is none", SPAN("Delivered-To: bob@example.test\r\n\r\n"),
+     FIELDS "Delivered-To: bob@example.test\n\n", false},
     {"Delivered-To in the body is none", SPAN("A: b\r\n\r\nDelivered-To: alice@example.test\r\n"),
      FIELDS "A: b\n\nDelivered-To: alice@example.test\n", false},
     {"8-bit and NUL kept", {(const uint8_t *)"A: b\r\n\r\n\xff\0\xfe\r\n", 13}, NULL, false},
@@ -53,8 +57,9 @@ test_messages(void **state)
         d.content = rows[i].content;
         buf_init(&file, 1 << 20);
         CHECK(rows[i].name, maildir_format(&d, &file, &is_loop) == ERR_OK);
-        struct span wanted = rows[i].file != NULL ? span_from_cstr(rows[i].file)
-                                                  : span_of(FIELDS "A: b\n\n\xff\0\xfe\n", sizeof(FIELDS "A: b\n\n\xff\0\xfe\n") - 1);
+        struct span wanted = rows[i].file != NULL
+                                 ? span_from_cstr(rows[i].file)
+                                 : span_of(FIELDS "A: b\n\n\xff\0\xfe\n", sizeof(FIELDS "A: b\n\n\xff\0\xfe\n") - 1);
         CHECK_SPAN(rows[i].name, buf_span(&file), wanted);
         CHECK(rows[i].name, is_loop == rows[i].is_loop);
         buf_done(&file);
@@ -139,8 +144,8 @@ message_make(struct buf *to, unsigned fields, unsigned lines, const char *line_e
 }
 
 /*
- * The same file from octets at hand, from a file, and from any division between the two; sizes as announced. Long enough for
- * line ends to fall on every position of a chunk's border.
+ * The same file from octets at hand, from a file, and from any division between the two; sizes as announced. Long
+ * enough for line ends to fall on every position of a chunk's border.
  */
 static void
 test_content_from_a_file(void **state)

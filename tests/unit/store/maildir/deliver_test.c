@@ -1,6 +1,6 @@
 /*
- * deliver_test.c - D1 to D4: on a real disk, on one that crashes at every step, and with the syncs taken away, where the same
- * test has to fail. Requirements 68, 69, 72, 74.
+ * deliver_test.c - D1 to D4: on a real disk, on one that crashes at every step, and with the syncs taken away, where
+ * the same test has to fail. Requirements 68, 69, 72, 74.
  */
 #include "check.h"
 
@@ -218,8 +218,10 @@ test_a_hard_linked_size_file_is_left_alone(void **state)
     char command[512];
     real_begin(&r);
     struct maildir_delivery d = delivery_make(0, "example.test/alice", &content);
-    snprintf(command, sizeof(command), "mkdir -p %s/example.test/alice && echo victim >%s/victim && ln %s/victim %s/example.test/alice/maildirsize",
-             r.path, r.path, r.path, r.path);
+    snprintf(
+        command, sizeof(command),
+        "mkdir -p %s/example.test/alice && echo victim >%s/victim && ln %s/victim %s/example.test/alice/maildirsize",
+        r.path, r.path, r.path, r.path);
     assert_int_equal(system(command), 0);
     maildir_deliver(r.disk, r.root, &d, 1);
     ok(d.ret_error);
@@ -334,8 +336,8 @@ struct work {
 };
 
 /*
- * Two batches, the second partly into mailboxes that the first made durable: their inodes are told as the local role does. Errors are
- * in the answers.
+ * Two batches, the second partly into mailboxes that the first made durable: their inodes are told as the local role
+ * does. Errors are in the answers.
  */
 static void
 work_run(struct disk_sim *sim, struct work *w)
@@ -437,8 +439,8 @@ test_crash_at_every_step(void **state)
 {
     (void)state;
     struct crash_result r = crash_everywhere(NULL);
-    print_message("%llu steps, %u crashes looked at, %u deliveries reported before them\n", (unsigned long long)r.steps, r.runs,
-                  r.reported);
+    print_message("%llu steps, %u crashes looked at, %u deliveries reported before them\n", (unsigned long long)r.steps,
+                  r.runs, r.reported);
     assert_true(r.steps > 40);
     assert_true(r.reported > 100);
     assert_int_equal(r.broken, 0);

@@ -45,7 +45,8 @@ test_size_file(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct maildir_usage usage = {0, 0};
         struct maildir_quota quota = {rows[i].limit, rows[i].message};
-        CHECK(rows[i].name, maildir_size_eval(span_from_cstr(rows[i].text), quota, rows[i].age_s, &usage) == rows[i].verdict);
+        CHECK(rows[i].name,
+              maildir_size_eval(span_from_cstr(rows[i].text), quota, rows[i].age_s, &usage) == rows[i].verdict);
         CHECK(rows[i].name, usage.bytes == rows[i].bytes && usage.count == rows[i].count);
     }
 }
@@ -57,7 +58,8 @@ test_a_long_size_file_is_counted_anew(void **state)
     char text[5121] = "1000000S\n";
     struct maildir_usage usage;
     memset(text + 9, '0', sizeof(text) - 9);
-    assert_int_equal(maildir_size_eval(span_of(text, 5120), (struct maildir_quota){1000000, 1}, 0, &usage), MAILDIR_SIZE_RECOUNT);
+    assert_int_equal(maildir_size_eval(span_of(text, 5120), (struct maildir_quota){1000000, 1}, 0, &usage),
+                     MAILDIR_SIZE_RECOUNT);
 }
 
 static void

@@ -1,4 +1,5 @@
-/* sqlite_disk_test.c - SQLite over disk.h: it works, it follows no path, and a commit survives a crash at every step. */
+/* sqlite_disk_test.c - SQLite over disk.h: it works, it follows no path, and a commit survives a crash at every step.
+ */
 #include "check.h"
 
 #include <sqlite3.h>
@@ -64,7 +65,9 @@ test_what_is_no_database(void **state)
     sqlite3 *db;
     ok(disk_dir_open(disk_sim_disk(sim), NULL, "/", &dir));
     ok(disk_open(dir, "x.db", DISK_WRITE | DISK_CREATE, &file));
-    ok(disk_pwrite(file, 0, SPAN("this is no database, and long enough that SQLite looks at all of its header, which has 100 octets..........")));
+    ok(disk_pwrite(file, 0,
+                   SPAN("this is no database, and long enough that SQLite looks at all of its header, which has 100 "
+                        "octets..........")));
     disk_close(file);
     assert_int_equal(sqlite_disk_open(dir, "x.db", &s, &db), ERR_DAMAGED);
     assert_int_equal(sqlite_disk_open(dir, "../x.db", &s, &db), ERR_DENIED);
