@@ -9,11 +9,12 @@
  *
  * Death. sim_process_kill() is kill -9: from that moment on nothing the process does has any effect. Peers see its
  * streams and packet sockets end, descriptors close, the page cache of its disk stays. So that the memory of a killed
- * process does not leak, its fibers are cancelled and unwound by the loop afterwards, cut off from the world: disk
- * calls return ERR_IO, posts and writes go nowhere, log lines are dropped, jobs that did not start do not run. A
- * process whose main function returns ends in order instead: the remaining fibers are cancelled and unwind with effect.
- * A power cut (sim_power_cut(), or a step of disk_sim_crash_at()) kills every process of that disk; their peers hear
- * nothing for a while, then a reset. A process may also die between two steps of a job (sim_process_kill_after()).
+ * process does not leak, its fibers are cancelled (the main one first) and unwound by the loop afterwards, cut off from
+ * the world: disk calls return ERR_IO, posts and writes go nowhere, log lines are dropped, jobs that did not start run
+ * without effect. A process whose main function returns ends in order instead: the remaining fibers are cancelled and
+ * unwind with effect. A power cut (sim_power_cut(), or a step of disk_sim_crash_at()) kills every process of that disk;
+ * their peers hear nothing for a while, then a reset. A process may also die between two steps of a job
+ * (sim_process_kill_after()).
  *
  * Jobs of rt_pool_run() run on the loop, after a start latency, and take the time their disk calls cost. Simulated
  * descriptors are numbers from SIM_FD_FIRST on; each belongs to the process that got it (or to the world, which plays

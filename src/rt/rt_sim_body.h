@@ -131,6 +131,7 @@ struct sim_process {
     struct list packets;   /* struct sim_packet.node: its packet sockets */
     struct list jobs;      /* struct sim_job.node */
     struct buf log;
+    struct fiber *main_fiber; /* until it has returned */
     fiber_fn *main_fn;
     void *main_arg;
     void (*on_exit)(void *arg, struct sim_process *p, enum sim_exit how);
