@@ -25,13 +25,17 @@ accept_run(struct fiber *f, void *arg)
             session_start(listener, stream);
             continue;
         }
-        log_write(edge->log, LOG_ACCEPT_FAILED, LOG_TEXT(KEY_LISTENER, listener->config->title.value), LOG_ERR(KEY_ERROR, e));
+        log_write(edge->log, LOG_ACCEPT_FAILED, LOG_TEXT(KEY_LISTENER, listener->config->title.value),
+                  LOG_ERR(KEY_ERROR, e));
         if (fiber_sleep(f, deadline_in(edge->rt, ACCEPT_PAUSE_NS)) != ERR_OK)
             return;
     }
 }
 
-/* The socket of the sendmail command: strict about content like any other, lenient about waiting, for a program writes there. */
+/*
+ * The socket of the sendmail command: strict about content like any other, lenient about waiting, for a program
+ * writes there.
+ */
 static void
 describe_sendmail(struct edge_listener *to)
 {
@@ -101,6 +105,7 @@ edge_init(struct edge *edge, struct role_env *env)
     wire_pool_init(&edge->buffers);
     client_units_init(&edge->units, EDGE_UNITS_MAX, seed);
     list_init(&edge->sessions);
+    cond_init(&edge->session_ended);
     trail_sampler_init(&edge->sampler, env->config->history.refused_per_second.value);
     listeners_init(edge);
 }
@@ -114,6 +119,33 @@ end_idle_sessions(struct edge *edge)
         if (s->fiber != NULL && s->tx == NULL)
             fiber_cancel(s->fiber);
     }
+}
+
+/* Asked to stop while sessions go on: sooner, or no longer for a reload. */
+static void
+on_stop(void *ctx)
+{
+    struct edge *edge = ctx;
+    if (edge_is_closing(edge))
+        end_idle_sessions(edge);
+    cond_broadcast(&edge->session_ended);
+}
+
+/* Let the sessions go on until the last has ended or `stop_by` has passed, which may move. */
+static void
+await_sessions(struct fiber *f, struct edge *edge)
+{
+    struct role_env *env = edge->env;
+    env->on_stop_ctx = edge;
+    env->on_stop = on_stop;
+    if (edge_is_closing(edge))
+        end_idle_sessions(edge);
+    while (edge->session_count > 0 && cond_wait(f, env->stop_by, &edge->session_ended) == ERR_OK)
+        continue;
+    if (edge->session_count > 0)
+        log_write(edge->log, LOG_SESSIONS_CUT, LOG_U64(KEY_COUNT, edge->session_count));
+    env->on_stop = NULL;
+    fiber_group_end(f, &edge->session_fibers);
 }
 
 void
@@ -132,11 +164,8 @@ edge_run(struct fiber *f, struct role_env *env)
     while (rt_wait_stop(f, DEADLINE_NEVER) == ERR_TIMEOUT)
         continue;
     fiber_group_end(f, &acceptors);
-    end_idle_sessions(&edge);
-    size_t left = edge.session_count;
-    if (fiber_group_join(f, env->stop_by, &edge.session_fibers) != ERR_OK)
-        log_write(edge.log, LOG_SESSIONS_CUT, LOG_U64(KEY_COUNT, left));
-
+    role_listeners_close(env);
+    await_sessions(f, &edge);
     ipc_hub_serve_edge(env->hub, &edge_service, NULL);
     client_units_done(&edge.units);
     wire_pool_done(&edge.buffers);

@@ -16,7 +16,7 @@
 #include "policy/access.h"
 #include "store/message_id.h"
 
-#define EDGE_DISK_FULL_NS (5 * NS_PER_S) /* after the queue said that its disk is full, MAIL is answered 452 for so long */
+#define EDGE_DISK_FULL_NS (5 * NS_PER_S) /* so long MAIL is answered 452 after the queue said that its disk is full */
 
 enum {
     EDGE_UNITS_MAX = 65536,
@@ -71,6 +71,7 @@ struct edge {
     size_t intake_bytes;             /* octets of messages on their way held now */
     struct list sessions;            /* of struct session, by its link */
     size_t session_count;
+    struct cond session_ended;       /* also when the process is asked once more to stop */
     struct fiber_group session_fibers; /* children of edge_run(): it outlives them */
     uint64_t session_last;           /* number of the newest session */
     uint64_t upload_last;            /* number of the newest upload */
@@ -78,5 +79,12 @@ struct edge {
     struct trail_sampler sampler;
     struct edge_counters counters;
 };
+
+/* Whether the server stops. A reload ends this process too, but lets its sessions go on as if nothing had happened. */
+static inline bool
+edge_is_closing(const struct edge *edge)
+{
+    return rt_is_stopping(edge->rt) && !edge->env->is_superseded;
+}
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * session.c - the life of a connection: greeting, one line after the other, the last words.
  *
- * Whatever ends a session ends in session_run(): there is one place that says the last reply, one that logs the end, one that
- * frees. Errors of suspending calls come up to it unchanged.
+ * Whatever ends a session ends in session_run(): there is one place that says the last reply, one that logs the end,
+ * one that frees. Errors of suspending calls come up to it unchanged.
  */
 #include "edge/session.h"
 
@@ -16,8 +16,9 @@
 
 enum { TLS_RECORD_HANDSHAKE = 0x16, LAST_WORDS_BYTES = 1024 };
 
-static const unsigned extensions_offered = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_CHUNKING |
-                                           SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_LIMITS | SMTP_EXT_HELP | SMTP_EXT_VRFY;
+static const unsigned extensions_offered = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 |
+                                           SMTP_EXT_CHUNKING | SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_LIMITS |
+                                           SMTP_EXT_HELP | SMTP_EXT_VRFY;
 
 static struct span
 client_span(const struct session *s)
@@ -25,7 +26,7 @@ client_span(const struct session *s)
     return span_of(s->client_text, s->client_len);
 }
 
-/* --- what handlers use --------------------------------------------------------------------------------------------- */
+/* --- what handlers use ------------------------------------------------------------------------------------------- */
 
 static bool
 is_bad_command(unsigned code)
@@ -70,7 +71,8 @@ session_flush(struct fiber *f, struct session *s)
 {
     if (s->writer.pending.len == 0 && !s->writer.pending.failed)
         return ERR_OK;
-    return wire_writer_flush(f, deadline_in(s->edge->rt, config_duration_ns(s->edge->config->limits.idle_timeout_ms)), &s->writer);
+    return wire_writer_flush(f, deadline_in(s->edge->rt, config_duration_ns(s->edge->config->limits.idle_timeout_ms)),
+                             &s->writer);
 }
 
 unsigned
@@ -83,8 +85,8 @@ struct deadline
 session_data_deadline(const struct session *s, int64_t began_ns, uint64_t bytes)
 {
     const struct config_limits *limits = &s->edge->config->limits;
-    struct deadline pace = wire_pace_deadline(rt_now_ns(s->edge->rt), began_ns, bytes, config_duration_ns(limits->data_timeout_ms),
-                                              EDGE_DATA_RATE_MIN);
+    struct deadline pace = wire_pace_deadline(rt_now_ns(s->edge->rt), began_ns, bytes,
+                                              config_duration_ns(limits->data_timeout_ms), EDGE_DATA_RATE_MIN);
     return deadline_earlier(pace, (struct deadline){began_ns + config_duration_ns(limits->message_time_ms)});
 }
 
@@ -122,7 +124,7 @@ session_protocol(const struct session *s, bool is_smtputf8)
     });
 }
 
-/* --- the conversation ------------------------------------------------------------------------------------------------ */
+/* --- the conversation -------------------------------------------------------------------------------------------- */
 
 /* A client that talks before it was greeted is no mail server (requirement 22). True: the session ends. */
 static enum err
@@ -136,12 +138,14 @@ check_early_talker(struct fiber *f, struct session *s)
         return ERR_OK;
     TRY(e);
     enum smtp_foreign_protocol protocol = smtp_foreign_detect(start);
-    log_write(s->edge->log, protocol == SMTP_FOREIGN_NONE ? LOG_EARLY_TALKER : LOG_NOT_SMTP, LOG_U64(KEY_SESSION, s->number),
-              LOG_TEXT(KEY_CLIENT, client_span(s)), LOG_TEXT(KEY_DETAIL, start.len > 64 ? span_first(start, 64) : start));
+    log_write(s->edge->log, protocol == SMTP_FOREIGN_NONE ? LOG_EARLY_TALKER : LOG_NOT_SMTP,
+              LOG_U64(KEY_SESSION, s->number), LOG_TEXT(KEY_CLIENT, client_span(s)),
+              LOG_TEXT(KEY_DETAIL, start.len > 64 ? span_first(start, 64) : start));
     if (protocol == SMTP_FOREIGN_NONE)
         session_refuse(s, session_reply_from_host(s, REPLY_EARLY_TALKER, SPAN_EMPTY), SPAN("early-talker"));
     else
-        session_refuse(s, session_reply_from_host(s, REPLY_FOREIGN_PROTOCOL, smtp_foreign_name(protocol)), SPAN("not-smtp"));
+        session_refuse(s, session_reply_from_host(s, REPLY_FOREIGN_PROTOCOL, smtp_foreign_name(protocol)),
+                       SPAN("not-smtp"));
     return ERR_OK;
 }
 
@@ -199,11 +203,12 @@ static enum err
 converse(struct fiber *f, struct session *s)
 {
     size_t max = s->edge->config->limits.command_length_bytes.value;
-    if (rt_is_stopping(s->edge->rt))
+    if (edge_is_closing(s->edge))
         return ERR_CANCELED;
     TRY(check_early_talker(f, s));
+    enum reply_id greeting = s->listener->is_lmtp ? REPLY_GREETING_LMTP : REPLY_GREETING;
     if (!s->is_ending)
-        session_reply(s, session_reply_from_host(s, s->listener->is_lmtp ? REPLY_GREETING_LMTP : REPLY_GREETING, SPAN_EMPTY));
+        session_reply(s, session_reply_from_host(s, greeting, SPAN_EMPTY));
     TRY(session_flush(f, s));
     while (!s->is_ending) {
         struct wire_line line;
@@ -220,13 +225,13 @@ converse(struct fiber *f, struct session *s)
             dispatch_judge(s);
             TRY(session_flush(f, s));
         }
-        if (s->tx == NULL && rt_is_stopping(s->edge->rt))
+        if (s->tx == NULL && edge_is_closing(s->edge))
             return ERR_CANCELED;
     }
     return session_flush(f, s);
 }
 
-/* --- beginning and end ------------------------------------------------------------------------------------------------- */
+/* --- beginning and end ------------------------------------------------------------------------------------------- */
 
 /* The last reply of a session that ended without its own, and the name of that end. */
 static void
@@ -272,12 +277,13 @@ log_end(struct session *s)
     struct edge *edge = s->edge;
     if (s->is_in_data && s->tx != NULL)
         log_write(edge->log, LOG_MESSAGE_ABORTED, LOG_ID(KEY_ID, s->tx->id), LOG_U64(KEY_SESSION, s->number),
-                  LOG_TEXT(KEY_CLIENT, client_span(s)), LOG_TEXT(KEY_FROM, s->tx->sender), LOG_TEXT(KEY_REASON, s->end_reason),
-                  LOG_U64(KEY_SIZE, intake_content(&s->tx->intake)->size_bytes));
+                  LOG_TEXT(KEY_CLIENT, client_span(s)), LOG_TEXT(KEY_FROM, s->tx->sender),
+                  LOG_TEXT(KEY_REASON, s->end_reason), LOG_U64(KEY_SIZE, intake_content(&s->tx->intake)->size_bytes));
     log_write(edge->log, LOG_SESSION_CLOSED, LOG_U64(KEY_SESSION, s->number), LOG_TEXT(KEY_CLIENT, client_span(s)),
-              LOG_TEXT(KEY_CLIENT_NAME, s->client_name.len > 0 ? s->client_name : SPAN("unknown")), LOG_TEXT(KEY_HELO, s->helo),
-              LOG_TEXT(KEY_LISTENER, s->listener->config->title.value), LOG_TEXT(KEY_REASON, s->end_reason),
-              LOG_U64(KEY_COMMANDS, s->commands), LOG_U64(KEY_ERRORS, s->bad_commands), LOG_U64(KEY_MESSAGES, s->messages),
+              LOG_TEXT(KEY_CLIENT_NAME, s->client_name.len > 0 ? s->client_name : SPAN("unknown")),
+              LOG_TEXT(KEY_HELO, s->helo), LOG_TEXT(KEY_LISTENER, s->listener->config->title.value),
+              LOG_TEXT(KEY_REASON, s->end_reason), LOG_U64(KEY_COMMANDS, s->commands),
+              LOG_U64(KEY_ERRORS, s->bad_commands), LOG_U64(KEY_MESSAGES, s->messages),
               LOG_I64(KEY_DURATION_MS, (rt_now_ns(edge->rt) - s->began_ns) / NS_PER_MS));
 }
 
@@ -294,6 +300,7 @@ release(struct session *s)
     client_units_leave(&edge->units, s->unit);
     list_unlink(&s->link);
     edge->session_count--;
+    cond_broadcast(&edge->session_ended);
     free(s);
 }
 

@@ -349,9 +349,10 @@ open_descriptors(struct process *p)
 void
 role_listeners_close(struct role_env *env)
 {
-    for (size_t i = 0; i < env->listener_count; i++)
+    for (size_t i = 0; i < env->listener_count; i++) {
         listener_close(env->listeners[i].listener);
-    env->listener_count = 0;
+        env->listeners[i].listener = NULL;
+    }
 }
 
 static void

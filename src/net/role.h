@@ -21,7 +21,7 @@ struct disk_dir;
 /* A socket the parent listens on for this process. */
 struct role_listener {
     struct span name;          /* of the configuration's listener block, borrowed from the start record */
-    struct listener *listener; /* owned by the process */
+    struct listener *listener; /* owned by the process; NULL once role_listeners_close() was called */
 };
 
 struct role_env {
