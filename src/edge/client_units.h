@@ -1,8 +1,8 @@
 /*
  * client_units.h - how many sessions each client has: counted per IPv4 address and per IPv6 network of 64 bits.
  *
- * One entry per unit with at least one session; memory is bounded by the number of sessions. Keys come from peers, the map
- * under it is seeded.
+ * One entry per unit with at least one session; memory is bounded by the number of sessions. Keys come from peers,
+ * the map under it is seeded.
  */
 #ifndef GODWIT_EDGE_CLIENT_UNITS_H
 #define GODWIT_EDGE_CLIENT_UNITS_H

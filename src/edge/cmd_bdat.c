@@ -1,7 +1,8 @@
 /*
  * cmd_bdat.c - BDAT: exactly so many octets, kept or thrown away, then the reply. RFC 3030 §2, requirements 52 to 54.
  *
- * Whether or not the command is in order its octets follow, so it checks its order itself, after it knows how many there are.
+ * Whether or not the command is in order its octets follow, so it checks its order itself, after it knows how many
+ * there are.
  */
 #include "edge/commands.h"
 #include "edge/judgement.h"

@@ -1,4 +1,7 @@
-/* cmd_data.c - DATA: read the content up to CRLF.CRLF, then judge and keep it. RFC 5321 §4.1.1.4, requirements 46 to 50. */
+/*
+ * cmd_data.c - DATA: read the content up to CRLF.CRLF, then judge and keep it. RFC 5321 §4.1.1.4, requirements 46 to
+ * 50.
+ */
 #include "edge/commands.h"
 #include "edge/message.h"
 

@@ -1,4 +1,7 @@
-/* cmd_ehlo.c - EHLO, HELO and LHLO: who the client says it is, and what it may use. RFC 5321 §4.1.1.1, requirements 24, 25. */
+/*
+ * cmd_ehlo.c - EHLO, HELO and LHLO: who the client says it is, and what it may use. RFC 5321 §4.1.1.1, requirements
+ * 24, 25.
+ */
 #include "edge/commands.h"
 
 #include "proto/smtp/ehlo_args.h"

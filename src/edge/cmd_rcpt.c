@@ -8,7 +8,8 @@ enum { DOMAIN_TEXT_MAX = DOMAIN_OCTETS_MAX + 2 };
 
 /* Ask the directory. A question that gets no answer is a failed fact, never a "no such user" (requirement 40). */
 static void
-gather_status(struct fiber *f, struct session *s, const struct path *recipient, struct arena *mem, struct access_recipient_fact *to)
+gather_status(struct fiber *f, struct session *s, const struct path *recipient, struct arena *mem,
+              struct access_recipient_fact *to)
 {
     struct edge *edge = s->edge;
     uint8_t domain_bytes[DOMAIN_TEXT_MAX];
@@ -28,8 +29,8 @@ gather_status(struct fiber *f, struct session *s, const struct path *recipient, 
     enum err e = ipc_recipient_check(f, by, edge->directory, &check, mem, &answer);
     if (e != ERR_OK || answer.status > RECIPIENT_STATUS_UNAVAILABLE) {
         if (e != ERR_CANCELED)
-            log_write(edge->log, LOG_RECIPIENT_CHECK_FAILED, LOG_ID(KEY_ID, s->tx->id), LOG_TEXT(KEY_TO, recipient->text),
-                      LOG_ERR(KEY_ERROR, e == ERR_OK ? ERR_PROTOCOL : e));
+            log_write(edge->log, LOG_RECIPIENT_CHECK_FAILED, LOG_ID(KEY_ID, s->tx->id),
+                      LOG_TEXT(KEY_TO, recipient->text), LOG_ERR(KEY_ERROR, e == ERR_OK ? ERR_PROTOCOL : e));
         return;
     }
     to->state = FACT_STATE_KNOWN;
@@ -54,7 +55,8 @@ status_name(enum access_recipient status)
 }
 
 static void
-note(struct session *s, const struct smtp_rcpt_args *args, const struct access_rcpt_facts *facts, const struct verdict *verdict)
+note(struct session *s, const struct smtp_rcpt_args *args, const struct access_rcpt_facts *facts,
+     const struct verdict *verdict)
 {
     struct judgement j;
     judgement_init(&j, s, TRAIL_RCPT, LOG_RECIPIENT_REFUSED, args->forward_path.text);
@@ -102,7 +104,8 @@ cmd_rcpt(struct fiber *f, struct session *s, const struct smtp_command *command)
     struct arena mem;
     struct smtp_rcpt_args args;
     arena_init(&mem, s->edge->config->limits.command_memory_bytes.value);
-    struct reply reply = smtp_rcpt_args_parse(command->argument, session_parameters(s), s->tx->mail.is_smtputf8, &mem, &args);
+    struct reply reply =
+        smtp_rcpt_args_parse(command->argument, session_parameters(s), s->tx->mail.is_smtputf8, &mem, &args);
     if (reply_is_none(reply))
         reply = admit(f, s, &args, &mem);
     session_reply(s, reply);

@@ -23,6 +23,7 @@ cmd_vrfy(UNUSED struct fiber *f, struct session *s, const struct smtp_command *c
         return ERR_OK;
     }
     bool is_smtputf8 = s->is_extended && span_has_suffix_nocase(argument, SPAN(" SMTPUTF8"));
-    session_reply(s, reply_of(has_octets_beyond_ascii(argument) && !is_smtputf8 ? REPLY_RECIPIENT_UTF8 : REPLY_VRFY_TRY));
+    session_reply(s,
+                  reply_of(has_octets_beyond_ascii(argument) && !is_smtputf8 ? REPLY_RECIPIENT_UTF8 : REPLY_VRFY_TRY));
     return ERR_OK;
 }

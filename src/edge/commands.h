@@ -1,8 +1,8 @@
 /*
  * commands.h - the handlers, one file each, and the table that finds them.
  *
- * A handler is called when its command is in order (smtp_state.h) but BDAT, whose octets follow whether or not it is. It reads
- * parse, facts, policy, act, reply. An error ends the session; everything a client can do wrong is a reply.
+ * A handler is called when its command is in order (smtp_state.h) but BDAT, whose octets follow whether or not it is.
+ * It reads parse, facts, policy, act, reply. An error ends the session; everything a client can do wrong is a reply.
  */
 #ifndef GODWIT_EDGE_COMMANDS_H
 #define GODWIT_EDGE_COMMANDS_H

@@ -33,7 +33,8 @@ session_kind(const struct session *s)
     return (struct smtp_session_kind){
         .is_lmtp = s->listener->is_lmtp,
         /* After HELO nothing was offered; before any hello the order decides, not the offer. */
-        .extensions = s->state == SMTP_STATE_START || s->is_extended ? s->extensions : s->extensions & ~(unsigned)SMTP_EXT_CHUNKING,
+        .extensions = s->state == SMTP_STATE_START || s->is_extended ? s->extensions
+                                                                     : s->extensions & ~(unsigned)SMTP_EXT_CHUNKING,
     };
 }
 
@@ -77,7 +78,8 @@ serve_command(struct fiber *f, struct session *s, struct span line, const struct
     const struct command_row *row = &rows[command->verb];
     if (is_early(s, command->verb)) {
         log_write(s->edge->log, LOG_PIPELINING_ABUSE, LOG_U64(KEY_SESSION, s->number),
-                  LOG_TEXT(KEY_CLIENT, span_of(s->client_text, s->client_len)), LOG_TEXT(KEY_VERB, smtp_verb_name(command->verb)));
+                  LOG_TEXT(KEY_CLIENT, span_of(s->client_text, s->client_len)),
+                  LOG_TEXT(KEY_VERB, smtp_verb_name(command->verb)));
         session_refuse(s, reply_of(REPLY_PIPELINING), SPAN("early-pipelining"));
         return ERR_OK;
     }
@@ -130,7 +132,8 @@ dispatch_line(struct fiber *f, struct session *s, struct span line)
     else if (!end_foreign(s, line))
         refuse_line(s, line, reply);
     dispatch_judge(s);
-    if (!rows[command.verb].may_wait || !reply_is_none(reply) || !wire_has_line(&s->reader) || wire_writer_is_due(&s->writer))
+    if (!rows[command.verb].may_wait || !reply_is_none(reply) || !wire_has_line(&s->reader) ||
+        wire_writer_is_due(&s->writer))
         return session_flush(f, s);
     return ERR_OK;
 }

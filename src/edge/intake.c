@@ -1,7 +1,8 @@
 /*
  * intake.c - header section into one buffer, body into another that is emptied towards the queue when it is full.
  *
- * Trouble with the queue ends the upload, not the reading: the client gets its reply at the end of data (requirement 50).
+ * Trouble with the queue ends the upload, not the reading: the client gets its reply at the end of data (requirement
+ * 50).
  */
 #include "edge/intake.h"
 
@@ -122,13 +123,15 @@ send_chunk(struct fiber *f, struct session *s, enum message_part part, struct sp
     if (in->upload == 0)
         in->upload = ++edge->upload_last;
     message_id_encode(s->tx->id, id);
-    struct ipc_message_chunk chunk = {.upload = in->upload, .id = span_of(id, sizeof(id)), .part = (uint8_t)part, .data = data};
+    struct ipc_message_chunk chunk = {
+        .upload = in->upload, .id = span_of(id, sizeof(id)), .part = (uint8_t)part, .data = data};
     arena_init(&mem, edge->config->limits.command_memory_bytes.value);
     struct deadline by = deadline_in(edge->rt, config_duration_ns(edge->config->limits.commit_timeout_ms));
     enum err e = ipc_message_chunk(f, by, edge->queue, &chunk, &mem, &reply);
     arena_clear(&mem);
     if (e != ERR_OK) {
-        log_write(edge->log, LOG_COMMIT_FAILED, LOG_ID(KEY_ID, s->tx->id), LOG_ERR(KEY_ERROR, e), LOG_TEXT(KEY_PHASE, SPAN("chunk")));
+        log_write(edge->log, LOG_COMMIT_FAILED, LOG_ID(KEY_ID, s->tx->id), LOG_ERR(KEY_ERROR, e),
+                  LOG_TEXT(KEY_PHASE, SPAN("chunk")));
         return REPLY_FAULT;
     }
     enum reply_id verdict = reply_of_result(reply.result);
@@ -245,12 +248,14 @@ intake_commit(struct fiber *f, struct session *s, struct span envelope, struct s
     struct intake *in = &s->tx->intake;
     struct edge *edge = s->edge;
     struct span body = buf_span(&in->body);
-    bool is_small = in->upload == 0 && envelope.len <= IPC_MESSAGE_COMMIT_ENVELOPE_MAX && header.len <= IPC_MESSAGE_COMMIT_HEADER_MAX &&
+    bool is_small = in->upload == 0 && envelope.len <= IPC_MESSAGE_COMMIT_ENVELOPE_MAX &&
+                    header.len <= IPC_MESSAGE_COMMIT_HEADER_MAX &&
                     envelope.len + header.len + body.len <= COMMIT_BYTES_MAX;
     if (!is_small) {
         enum reply_id reply = send_surplus(f, s, MESSAGE_PART_ENVELOPE, &envelope, IPC_MESSAGE_COMMIT_ENVELOPE_MAX);
         if (reply == REPLY_ACCEPTED)
-            reply = send_surplus(f, s, MESSAGE_PART_HEADER, &header, COMMIT_BYTES_MAX - IPC_MESSAGE_COMMIT_ENVELOPE_MAX - 1);
+            reply = send_surplus(f, s, MESSAGE_PART_HEADER, &header,
+                                 COMMIT_BYTES_MAX - IPC_MESSAGE_COMMIT_ENVELOPE_MAX - 1);
         if (reply == REPLY_ACCEPTED)
             reply = send_surplus(f, s, MESSAGE_PART_BODY, &body, COMMIT_BYTES_MAX - envelope.len - header.len);
         if (reply != REPLY_ACCEPTED)
@@ -265,7 +270,8 @@ intake_commit(struct fiber *f, struct session *s, struct span envelope, struct s
     arena_clear(&mem);
     in->upload = 0; /* the queue has ended it, one way or the other */
     if (e != ERR_OK) {
-        log_write(edge->log, LOG_COMMIT_FAILED, LOG_ID(KEY_ID, s->tx->id), LOG_ERR(KEY_ERROR, e), LOG_TEXT(KEY_PHASE, SPAN("commit")));
+        log_write(edge->log, LOG_COMMIT_FAILED, LOG_ID(KEY_ID, s->tx->id), LOG_ERR(KEY_ERROR, e),
+                  LOG_TEXT(KEY_PHASE, SPAN("commit")));
         return REPLY_FAULT;
     }
     enum reply_id verdict = reply_of_result(reply.result);

@@ -6,7 +6,8 @@
 enum { REPLY_TEXT_BYTES = 700, NUMBERS_BYTES = 20 * FACT_COUNT, REFUSED_TRAIL_BYTES = 8 * 1024 };
 
 void
-judgement_init(struct judgement *j, const struct session *s, enum trail_phase phase, enum log_event refusal, struct span subject)
+judgement_init(struct judgement *j, const struct session *s, enum trail_phase phase, enum log_event refusal,
+               struct span subject)
 {
     *j = (struct judgement){.phase = phase, .refusal = refusal, .subject = subject};
     judgement_text(j, FACT_CLIENT_ADDRESS, span_of(s->client_text, s->client_len));
@@ -84,8 +85,9 @@ log_refusal(struct session *s, const struct judgement *j, const struct verdict *
     struct span sender = j->facts[FACT_SENDER].text;
     log_write(s->edge->log, j->refusal, LOG_ID(KEY_ID, id), LOG_U64(KEY_SESSION, s->number),
               LOG_TEXT(KEY_CLIENT, span_of(s->client_text, s->client_len)), LOG_TEXT(KEY_HELO, s->helo),
-              LOG_TEXT(KEY_FROM, sender), LOG_TEXT(KEY_TO, j->subject), LOG_TEXT(KEY_REASON, reason_code(verdict->reason)),
-              LOG_TEXT(KEY_REPLY, reply), LOG_POS(KEY_RULE, verdict->rule));
+              LOG_TEXT(KEY_FROM, sender), LOG_TEXT(KEY_TO, j->subject),
+              LOG_TEXT(KEY_REASON, reason_code(verdict->reason)), LOG_TEXT(KEY_REPLY, reply),
+              LOG_POS(KEY_RULE, verdict->rule));
 }
 
 /* Where a step goes: the transaction's trail, or a fresh one in `own` that is posted at once. */
@@ -136,7 +138,8 @@ judgement_record(struct session *s, const struct judgement *j, const struct verd
 }
 
 void
-judgement_note(struct session *s, enum trail_phase phase, struct span subject, struct span reason, const struct reply *reply)
+judgement_note(struct session *s, enum trail_phase phase, struct span subject, struct span reason,
+               const struct reply *reply)
 {
     uint8_t reply_bytes[REPLY_TEXT_BYTES];
     struct buf text;

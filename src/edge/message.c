@@ -1,7 +1,8 @@
 /*
  * message.c - the verdict about a whole message, its Received field, its envelope and its commit.
  *
- * The promise of the whole program is one line here: REPLY_ACCEPTED is said only when the queue has said COMMIT_DURABLE.
+ * The promise of the whole program is one line here: REPLY_ACCEPTED is said only when the queue has said
+ * COMMIT_DURABLE.
  */
 #include "edge/message.h"
 
@@ -57,7 +58,8 @@ judge(struct session *s, bool is_final)
     uint8_t text_bytes[FLAWS_TEXT_MAX];
     struct buf text;
     buf_init_fixed(&text, text_bytes, sizeof(text_bytes));
-    judgement_init(&j, s, TRAIL_DATA, verdict.reason == REASON_BARE_NEWLINE ? LOG_BARE_NEWLINE : LOG_MESSAGE_REFUSED, SPAN_EMPTY);
+    judgement_init(&j, s, TRAIL_DATA, verdict.reason == REASON_BARE_NEWLINE ? LOG_BARE_NEWLINE : LOG_MESSAGE_REFUSED,
+                   SPAN_EMPTY);
     judgement_text(&j, FACT_SENDER, s->tx->sender);
     judgement_number(&j, FACT_SIZE, content->size_bytes);
     judgement_text(&j, FACT_CONTENT_FLAWS, flaws_text(content->flaws, &text));
@@ -92,8 +94,9 @@ is_multipart_or_message(struct span section)
 }
 
 /*
- * Whether the next hop has to know SMTPUTF8: only when an address or a header field needs it, whatever the client said
- * (requirement 142). Header fields of body parts are not read: 8-bit octets in a body with parts count as if they were there.
+ * Whether the next hop has to know SMTPUTF8: only when an address or a header field needs it, whatever the client
+ * said (requirement 142). Header fields of body parts are not read: 8-bit octets in a body with parts count as if
+ * they were there.
  */
 static bool
 needs_smtputf8(const struct transaction *tx)
@@ -109,7 +112,10 @@ needs_smtputf8(const struct transaction *tx)
     return (flaws & SMTP_CONTENT_8BIT_IN_BODY) != 0 && is_multipart_or_message(header_block_span(&tx->intake.header));
 }
 
-/* Our Received field, then the header section as it came, and an empty line where the message has none before its body. */
+/*
+ * Our Received field, then the header section as it came, and an empty line where the message has none before its
+ * body.
+ */
 static enum err
 build_header(struct session *s, bool is_smtputf8, int64_t now_us, struct buf *to)
 {

@@ -8,11 +8,14 @@
 
 #include "edge/session.h"
 
-/* Begin the look-up in a child fiber, if the configuration wants names and the client has an address. Never suspends. */
+/*
+ * Begin the look-up in a child fiber, if the configuration wants names and the client has an address. Never suspends.
+ */
 void reverse_name_begin(struct session *s);
 
 /*
- * At the first MAIL: wait for the name, but not longer than the configuration says; then it is unknown for this session. ERR_CANCELED.
+ * At the first MAIL: wait for the name, but not longer than the configuration says; then it is unknown for this
+ * session. ERR_CANCELED.
  */
 NODISCARD enum err reverse_name_await(struct fiber *f, struct session *s);
 

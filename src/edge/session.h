@@ -1,8 +1,9 @@
 /*
  * session.h - one connection with a client, from accept to close.
  *
- * Private to src/edge. The session is owned by its fiber. What lives as long as the connection is here; everything between MAIL and
- * the end of data hangs on `tx` (transaction.h). Handlers (cmd_*.c) read: parse, facts, policy, act, reply.
+ * Private to src/edge. The session is owned by its fiber. What lives as long as the connection is here; everything
+ * between MAIL and the end of data hangs on `tx` (transaction.h). Handlers (cmd_*.c) read: parse, facts, policy, act,
+ * reply.
  */
 #ifndef GODWIT_EDGE_SESSION_H
 #define GODWIT_EDGE_SESSION_H
@@ -66,7 +67,8 @@ struct session {
 };
 
 /*
- * Take over a connection (owned from now on, also when refused): count it, judge it, start its fiber or say why not. Never suspends.
+ * Take over a connection (owned from now on, also when refused): count it, judge it, start its fiber or say why not.
+ * Never suspends.
  */
 void session_start(const struct edge_listener *listener, struct stream *stream);
 
@@ -86,8 +88,8 @@ void session_refuse(struct session *s, struct reply reply, struct span reason);
 NODISCARD enum err session_flush(struct fiber *f, struct session *s);
 
 /*
- * The extensions whose parameters MAIL and RCPT take: those offered after EHLO, and DSN, which is kept for later but not yet advertised;
- * none after HELO.
+ * The extensions whose parameters MAIL and RCPT take: those offered after EHLO, and DSN, which is kept for later but
+ * not yet advertised; none after HELO.
  */
 unsigned session_parameters(const struct session *s);
 
@@ -100,7 +102,10 @@ struct access_client session_access_client(const struct session *s);
 /* The user who submits on the local socket, by name or else "uid:1000"; empty for strangers. */
 struct span session_account(const struct session *s);
 
-/* Count octets of a refused message or chunk that were read and thrown away; false when the session has had its share. */
+/*
+ * Count octets of a refused message or chunk that were read and thrown away; false when the session has had its
+ * share.
+ */
 bool session_discard(struct session *s, uint64_t bytes);
 
 /* The "with" keyword of this session. */

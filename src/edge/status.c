@@ -61,7 +61,8 @@ event_counter_name(enum log_event event, struct arena *mem)
 
 /* Counter number `i` of all. False past the end, or without memory. */
 static bool
-counter_at(const struct edge *edge, const struct own_counter own[OWN_COUNT], size_t i, struct arena *mem, struct ipc_counter *ret)
+counter_at(const struct edge *edge, const struct own_counter own[OWN_COUNT], size_t i, struct arena *mem,
+           struct ipc_counter *ret)
 {
     enum log_event event;
     if (i < OWN_COUNT) {
@@ -75,8 +76,8 @@ counter_at(const struct edge *edge, const struct own_counter own[OWN_COUNT], siz
 }
 
 static void
-serve_role_status(UNUSED struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_role_status *request, struct arena *mem,
-                  struct ipc_role_status_reply *ret)
+serve_role_status(UNUSED struct fiber *f, void *ctx, UNUSED struct ipc_peer *from,
+                  const struct ipc_role_status *request, struct arena *mem, struct ipc_role_status_reply *ret)
 {
     const struct edge *edge = ctx;
     if (edge == NULL)

@@ -19,8 +19,8 @@ struct trail_sampler {
 void trail_sampler_init(struct trail_sampler *t, uint64_t per_second_max);
 
 /*
- * Whether the trail of now is kept. If so *ret_skipped says how many before it were not; that number is for the trail itself and
- * counts from zero again.
+ * Whether the trail of now is kept. If so *ret_skipped says how many before it were not; that number is for the trail
+ * itself and counts from zero again.
  */
 bool trail_sampler_take(struct trail_sampler *t, int64_t now_ns, uint64_t *ret_skipped);
 

@@ -14,7 +14,8 @@ tx_begin(struct session *s, const struct smtp_mail_args *mail)
     if (tx == NULL)
         return false;
     tx->mail = *mail;
-    bool is_copied = arena_copy(&s->tx_mem, mail->envid, &tx->mail.envid) && arena_copy(&s->tx_mem, mail->auth, &tx->mail.auth) &&
+    bool is_copied = arena_copy(&s->tx_mem, mail->envid, &tx->mail.envid) &&
+                     arena_copy(&s->tx_mem, mail->auth, &tx->mail.auth) &&
                      arena_copy(&s->tx_mem, mail->reverse_path.text, &tx->mail.reverse_path.text);
     if (!is_copied) {
         arena_clear(&s->tx_mem);

@@ -1,8 +1,9 @@
 /*
  * transaction.h - all that is known between MAIL and the end of data, in one arena that ends at once.
  *
- * Requirement 28: reverse path, recipients, parameters, content on its way and verdicts are all here, and tx_abort() is the only way
- * to end one: RSET, EHLO, a refused or accepted end of data, a failed chunk, a lost connection all call it.
+ * Requirement 28: reverse path, recipients, parameters, content on its way and verdicts are all here, and tx_abort()
+ * is the only way to end one: RSET, EHLO, a refused or accepted end of data, a failed chunk, a lost connection all
+ * call it.
  */
 #ifndef GODWIT_EDGE_TRANSACTION_H
 #define GODWIT_EDGE_TRANSACTION_H
@@ -37,15 +38,17 @@ struct transaction {
     struct intake intake;              /* content on its way, from DATA or the first BDAT on */
 };
 
-/* Begin a transaction with what MAIL said; spans of `mail` are copied. False without memory (452): nothing has begun. */
+/*
+ * Begin a transaction with what MAIL said; spans of `mail` are copied. False without memory (452): nothing has begun.
+ */
 bool tx_begin(struct session *s, const struct smtp_mail_args *mail);
 
 /* Add an accepted recipient. False without memory (452): the recipient is not added. */
 bool tx_add_recipient(struct session *s, const struct smtp_rcpt_args *rcpt);
 
 /*
- * End the transaction, if there is one: forget its upload, leave its trail with control when something was refused and no message carries
- * it, and free all of it. The only reset there is. Never suspends.
+ * End the transaction, if there is one: forget its upload, leave its trail with control when something was refused
+ * and no message carries it, and free all of it. The only reset there is. Never suspends.
  */
 void tx_abort(struct session *s);
 

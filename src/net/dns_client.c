@@ -22,7 +22,8 @@ dns_host_from_wire(struct span wire, struct domain *ret)
         if (label > LABEL_MAX || label > wire.len)
             return false;
         struct span octets = span_first(wire, label);
-        if (span_find(octets, '.') < label || (text.len > 0 && buf_append_octet(&text, '.') != ERR_OK) || buf_append(&text, octets) != ERR_OK)
+        if (span_find(octets, '.') < label || (text.len > 0 && buf_append_octet(&text, '.') != ERR_OK) ||
+            buf_append(&text, octets) != ERR_OK)
             return false;
         wire = span_skip(wire, label);
     }
@@ -54,8 +55,8 @@ dns_reverse_question(const struct address_literal *address, char text[DNS_REVERS
 
 /* Ask; ERR_OK with records, ERR_NOT_FOUND, ERR_AGAIN, ERR_CANCELED. */
 static enum err
-lookup(struct fiber *f, struct deadline by, struct ipc_link *resolver, struct span name, enum dns_type type, struct arena *mem,
-       struct ipc_dns_lookup_reply *ret)
+lookup(struct fiber *f, struct deadline by, struct ipc_link *resolver, struct span name, enum dns_type type,
+       struct arena *mem, struct ipc_dns_lookup_reply *ret)
 {
     struct ipc_dns_lookup question = {.name = name, .type = (uint16_t)type};
     enum err e = ipc_dns_lookup(f, by, resolver, &question, mem, ret);
@@ -104,8 +105,8 @@ reverse_lookup(struct fiber *f, struct deadline by, struct ipc_link *resolver, c
 }
 
 enum err
-dns_reverse_lookup(struct fiber *f, struct deadline by, struct ipc_link *resolver, const struct address_literal *address,
-                   struct domain *ret)
+dns_reverse_lookup(struct fiber *f, struct deadline by, struct ipc_link *resolver,
+                   const struct address_literal *address, struct domain *ret)
 {
     ASSERT(address->family != ADDRESS_LITERAL_NONE);
     struct arena mem;

@@ -1,8 +1,8 @@
 /*
  * dns_client.h - asking the resolver: the words of its answers, and the name of an address.
  *
- * The resolver has validated what it says; this side still treats it as foreign: counts, lengths and names are checked. Functions here
- * suspend; what answers mean for mail is policy's.
+ * The resolver has validated what it says; this side still treats it as foreign: counts, lengths and names are
+ * checked. Functions here suspend; what answers mean for mail is policy's.
  */
 #ifndef GODWIT_NET_DNS_CLIENT_H
 #define GODWIT_NET_DNS_CLIENT_H
@@ -28,8 +28,8 @@ enum {
 };
 
 /*
- * Read an uncompressed name in wire form, the whole of `wire`, as a host name. False, *ret untouched, when it is no name, or one that no host
- * can have (other octets than letters, digits, hyphen and underscore; the root).
+ * Read an uncompressed name in wire form, the whole of `wire`, as a host name. False, *ret untouched, when it is no
+ * name, or one that no host can have (other octets than letters, digits, hyphen and underscore; the root).
  */
 bool dns_host_from_wire(struct span wire, struct domain *ret);
 
@@ -37,8 +37,9 @@ bool dns_host_from_wire(struct span wire, struct domain *ret);
 size_t dns_reverse_question(const struct address_literal *address, char text[DNS_REVERSE_QUESTION_MAX]);
 
 /*
- * Look up the name of an address and check that the name has that address, so that nobody can claim a name that is not theirs.
- * ERR_OK with the first name that checks out; ERR_NOT_FOUND none does; ERR_AGAIN no answer could be had by `by`; ERR_CANCELED. Suspends.
+ * Look up the name of an address and check that the name has that address, so that nobody can claim a name that is
+ * not theirs. ERR_OK with the first name that checks out; ERR_NOT_FOUND none does; ERR_AGAIN no answer could be had
+ * by `by`; ERR_CANCELED. Suspends.
  */
 NODISCARD enum err dns_reverse_lookup(struct fiber *f, struct deadline by, struct ipc_link *resolver,
                                       const struct address_literal *address, struct domain *ret);

@@ -13,7 +13,8 @@ static const struct event_row {
     struct span name;
     enum log_severity severity;
 } events[LOG_EVENT_COUNT] = {
-#define LOG_EVENT(id, name, severity, sentence) [LOG_##id] = {{(const uint8_t *)(name), sizeof(name) - 1}, LOG_##severity},
+#define LOG_EVENT(id, name, severity, sentence) \
+    [LOG_##id] = {{(const uint8_t *)(name), sizeof(name) - 1}, LOG_##severity},
 #include "net/log_events.def"
 };
 

@@ -1,11 +1,11 @@
 /*
  * log.h - one line per event, from one table of events (log_events.def), safe to read and to parse.
  *
- * A line is `event=message-accepted severity=info origin=edge.1 id=... from="" size=...`, or the same as one JSON object.
- * Values are quoted where needed; every octet outside printable ASCII is written \xNN, so nothing from a peer can end a
- * line, start a key or reach a terminal (standards P29). Values and lines have a length cap. An event or key that is not
- * in the table does not compile. Every event is counted, whether its line is written or not.
- * Nothing here suspends or fails: a log that cannot be written is no reason to stop mail.
+ * A line is `event=message-accepted severity=info origin=edge.1 id=... from="" size=...`, or the same as one JSON
+ * object. Values are quoted where needed; every octet outside printable ASCII is written \xNN, so nothing from a peer
+ * can end a line, start a key or reach a terminal (standards P29). Values and lines have a length cap. An event or
+ * key that is not in the table does not compile. Every event is counted, whether its line is written or not. Nothing
+ * here suspends or fails: a log that cannot be written is no reason to stop mail.
  */
 #ifndef GODWIT_NET_LOG_H
 #define GODWIT_NET_LOG_H
@@ -35,7 +35,7 @@ enum log_key {
 struct log_options {
     enum log_severity min_severity; /* events below it are counted, not written */
     bool is_json;                   /* one JSON object a line */
-    bool has_time;                  /* begin with time=2026-11-24T21:59:43.000123Z (a sink that stamps lines needs none) */
+    bool has_time; /* begin with time=2026-11-24T21:59:43.000123Z (a sink that stamps lines needs none) */
     bool has_priority;              /* begin with <N>, the syslog priority that journald reads on standard error */
 };
 
@@ -69,7 +69,7 @@ struct log_field {
 
 #define LOG_TEXT(k, span_) ((struct log_field){.kind = LOG_FIELD_TEXT, .key = (k), .value.text = (span_)})
 #define LOG_CSTR(k, cstr) ((struct log_field){.kind = LOG_FIELD_TEXT, .key = (k), .value.text = span_from_cstr(cstr)})
-#define LOG_ERR(k, e) ((struct log_field){.kind = LOG_FIELD_TEXT, .key = (k), .value.text = span_from_cstr(err_name(e))})
+#define LOG_ERR(k, e) LOG_CSTR((k), err_name(e))
 #define LOG_U64(k, n) ((struct log_field){.kind = LOG_FIELD_U64, .key = (k), .value.u64 = (n)})
 #define LOG_I64(k, n) ((struct log_field){.kind = LOG_FIELD_I64, .key = (k), .value.i64 = (n)})
 #define LOG_ID(k, id_) ((struct log_field){.kind = LOG_FIELD_ID, .key = (k), .value.id = (id_)})
@@ -101,11 +101,14 @@ struct span log_severity_name(enum log_severity severity);
 /* Read "debug" ... "critical". False, *ret untouched, for anything else. */
 bool log_severity_parse(struct span name, enum log_severity *ret);
 
-enum log_escape { LOG_ESCAPE_QUOTE, LOG_ESCAPE_FOR_JSON /* quotes stay: the JSON encoder gives them their backslash */ };
+enum log_escape {
+    LOG_ESCAPE_QUOTE,
+    LOG_ESCAPE_FOR_JSON /* quotes stay: the JSON encoder gives them their backslash */
+};
 
 /*
- * Append `value`, at most `max` octets of it, with every octet that is not printable ASCII as \xNN and backslash and quote
- * with a backslash; "..." stands for what was cut off. For people's eyes elsewhere too (why, status).
+ * Append `value`, at most `max` octets of it, with every octet that is not printable ASCII as \xNN and backslash and
+ * quote with a backslash; "..." stands for what was cut off. For people's eyes elsewhere too (why, status).
  */
 void log_append_escaped(struct buf *to, struct span value, size_t max, enum log_escape escape_quote);
 

@@ -24,8 +24,8 @@ log_append_time(struct buf *to, int64_t wall_us)
     int year, month, day;
     civil_from_days(second / 86400, &year, &month, &day);
     int of_day = (int)(second % 86400);
-    buf_printf(to, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", year, month, day, of_day / 3600, of_day / 60 % 60, of_day % 60,
-               (int)(wall_us % 1000000));
+    buf_printf(to, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", year, month, day, of_day / 3600, of_day / 60 % 60,
+               of_day % 60, (int)(wall_us % 1000000));
 }
 
 static bool

@@ -1,8 +1,8 @@
 /*
  * trail.c - steps as tag, length, bytes; lengths and numbers are base-128, low group first.
  *
- * A trail is a row of items: STEP, whose body is a row of fields, and FULL, which says that steps were left out. A step's
- * body ends with its action, so that no octets of a peer can look like FULL at the end of a trail.
+ * A trail is a row of items: STEP, whose body is a row of fields, and FULL, which says that steps were left out. A
+ * step's body ends with its action, so that no octets of a peer can look like FULL at the end of a trail.
  */
 #include "net/trail.h"
 

@@ -77,8 +77,8 @@ struct trail_step {
 
 /*
  * Append one step to the trail in `to`, whose cap the caller chose (TRAIL_BYTES_MAX). Long texts are cut to
- * TRAIL_TEXT_MAX. When the step does not fit, a short step that says so is appended once and this and later ones are left
- * out: never fails.
+ * TRAIL_TEXT_MAX. When the step does not fit, a short step that says so is appended once and this and later ones are
+ * left out: never fails.
  */
 void trail_append(struct buf *to, const struct trail_step *step);
 
@@ -89,8 +89,8 @@ void trail_append(struct buf *to, const struct trail_step *step);
 NODISCARD enum err trail_take(struct span *rest, struct arena *mem, struct trail_step *ret);
 
 /*
- * Append the trail as text for people, a paragraph of indented lines for each step, every foreign octet escaped. What cannot
- * be decoded is said in a line. `to` may refuse some of it by its cap (buf_check()).
+ * Append the trail as text for people, a paragraph of indented lines for each step, every foreign octet escaped. What
+ * cannot be decoded is said in a line. `to` may refuse some of it by its cap (buf_check()).
  */
 void trail_format(struct span trail, struct buf *to);
 

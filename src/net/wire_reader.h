@@ -1,11 +1,11 @@
 /*
  * wire_reader.h - bytes of a client as command lines and as raw chunks: the one place that knows CR and LF on input.
  *
- * For the server side of SMTP and LMTP. Only CRLF ends a line (RFC 5321 §2.3.8); a line with a bare CR, a bare LF or a NUL
- * comes back as such and is never split into commands, so nothing can be smuggled behind one. Lines have a length cap,
- * and so has what is thrown away of an over-long one. What the peer sends is hostile.
- * While a session is idle a reader holds WIRE_SMALL_BYTES; a large buffer is taken from the process's pool when input
- * outgrows that and given back when the reader next waits with nothing buffered.
+ * For the server side of SMTP and LMTP. Only CRLF ends a line (RFC 5321 §2.3.8); a line with a bare CR, a bare LF or
+ * a NUL comes back as such and is never split into commands, so nothing can be smuggled behind one. Lines have a
+ * length cap, and so has what is thrown away of an over-long one. What the peer sends is hostile. While a session is
+ * idle a reader holds WIRE_SMALL_BYTES; a large buffer is taken from the process's pool when input outgrows that and
+ * given back when the reader next waits with nothing buffered.
  */
 #ifndef GODWIT_NET_WIRE_READER_H
 #define GODWIT_NET_WIRE_READER_H
@@ -14,13 +14,12 @@
 #include "rt/stream.h"
 
 enum {
-    WIRE_SMALL_BYTES = 768,            /* the buffer of an idle reader */
-    WIRE_LARGE_BYTES = 64 * 1024,      /* the buffer of a busy one */
-    WIRE_POOL_KEPT_MAX = 64,           /* large buffers kept for reuse */
-    WIRE_POOL_TAKEN_MAX = 1024,        /* large buffers in use at a time; further busy readers make do with their small one */
-    WIRE_COMMAND_MAX = 2048,           /* octets of a command line with its CRLF (RFC 5321 §4.5.3.1.4 and extensions: at least 512 + about 1,300) */
-    WIRE_DISCARD_MAX = 128 * 1024,     /* octets thrown away of one over-long line before the reader gives up */
-    WIRE_TURN_LINES = 64,              /* lines given without a suspend before other fibers get their turn */
+    WIRE_SMALL_BYTES = 768,        /* the buffer of an idle reader */
+    WIRE_LARGE_BYTES = 64 * 1024,  /* the buffer of a busy one, and the longest line */
+    WIRE_POOL_KEPT_MAX = 64,       /* large buffers kept for reuse */
+    WIRE_POOL_TAKEN_MAX = 1024,    /* large buffers in use; further busy readers make do with their small one */
+    WIRE_DISCARD_MAX = 128 * 1024, /* octets thrown away of one over-long line before the reader gives up */
+    WIRE_TURN_LINES = 64,          /* lines given without a suspend before other fibers get their turn */
 };
 
 /* Large buffers of one process, shared by its readers. */
@@ -56,11 +55,11 @@ void wire_reader_init(struct wire_reader *r, struct stream *stream, struct wire_
 void wire_reader_done(struct wire_reader *r);
 
 enum wire_line_kind {
-    WIRE_LINE_OK,            /* `text` is the line without CRLF; free of CR, LF and NUL */
-    WIRE_LINE_TOO_LONG,      /* over the cap; it was thrown away whole */
-    WIRE_LINE_BARE_CR,       /* a CR without LF in it; consumed up to its CRLF */
-    WIRE_LINE_BARE_LF,       /* an LF without CR: said at once, what follows up to the next CRLF is thrown away unseen */
-    WIRE_LINE_BARE_LF_AGAIN, /* another LF without CR where a CRLF is due: the peer does not know CRLF, end the session */
+    WIRE_LINE_OK,       /* `text` is the line without CRLF; free of CR, LF and NUL */
+    WIRE_LINE_TOO_LONG, /* over the cap; it was thrown away whole */
+    WIRE_LINE_BARE_CR,  /* a CR without LF in it; consumed up to its CRLF */
+    WIRE_LINE_BARE_LF,  /* an LF without CR: said at once, what follows up to the next CRLF is thrown away unseen */
+    WIRE_LINE_BARE_LF_AGAIN, /* another one where a CRLF is due: the peer does not know CRLF, end the session */
     WIRE_LINE_NUL,           /* a NUL in it; consumed up to its CRLF */
 };
 
@@ -74,11 +73,13 @@ struct wire_line {
  * ERR_LIMIT: more than WIRE_DISCARD_MAX octets without a line end, or no memory; end the session. ERR_CLOSED also when
  * the peer ends inside a line: what came of it is not acted upon. ERR_TIMEOUT, ERR_CANCELED.
  */
-NODISCARD enum err wire_read_line(struct fiber *f, struct deadline by, struct wire_reader *r, size_t max, struct wire_line *ret);
+NODISCARD enum err wire_read_line(struct fiber *f, struct deadline by, struct wire_reader *r, size_t max,
+                                  struct wire_line *ret);
 
 /*
- * Make at least `min` octets available (1 <= min <= WIRE_SMALL_BYTES) and show all that is buffered, in *ret, until the next call.
- * Consumes nothing. Suspends when less is buffered; `is_bulk`: expect much, use a large buffer. Errors as above.
+ * Make at least `min` octets available (1 <= min <= WIRE_SMALL_BYTES) and show all that is buffered, in *ret, until
+ * the next call. Consumes nothing. Suspends when less is buffered; `is_bulk`: expect much, use a large buffer. Errors
+ * as above.
  */
 NODISCARD enum err wire_peek(struct fiber *f, struct deadline by, struct wire_reader *r, size_t min, bool is_bulk,
                              struct span *ret);
@@ -86,16 +87,20 @@ NODISCARD enum err wire_peek(struct fiber *f, struct deadline by, struct wire_re
 /* Consume `n` octets of what wire_peek() showed. */
 void wire_consume(struct wire_reader *r, size_t n);
 
-/* Whether a whole line is here: wire_read_line() will not suspend (but for the turn rule), replies may wait (RFC 2920 §3.2). */
+/*
+ * Whether a whole line is here: wire_read_line() will not suspend (but for the turn rule), replies may wait (RFC 2920
+ * §3.2).
+ */
 bool wire_has_line(const struct wire_reader *r);
 
 /* Whether the client has sent anything that was not consumed: more than it may where it has to wait for a reply. */
 bool wire_has_input(const struct wire_reader *r);
 
 /*
- * When the phase that began at `began_ns` and moved `bytes` octets so far has to see its next octet: `idle_ns` from now, but
- * at `min_rate` octets a second on the whole, after a grace of `idle_ns`. A peer that trickles is cut off.
+ * When the phase that began at `began_ns` and moved `bytes` octets so far has to see its next octet: `idle_ns` from
+ * now, but at `min_rate` octets a second on the whole, after a grace of `idle_ns`. A peer that trickles is cut off.
  */
-struct deadline wire_pace_deadline(int64_t now_ns, int64_t began_ns, uint64_t bytes, int64_t idle_ns, uint64_t min_rate);
+struct deadline wire_pace_deadline(int64_t now_ns, int64_t began_ns, uint64_t bytes, int64_t idle_ns,
+                                   uint64_t min_rate);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * wire_writer.h - replies gathered while more commands are already here, written to the client at once.
  *
- * RFC 2920 §3.2: replies to MAIL, RCPT and RSET may wait for the end of a pipelined group; before a server waits for input it
- * sends what is pending. Holds no memory while nothing is pending. What is appended is formed by the reply formatter, which
- * alone writes CR and LF.
+ * RFC 2920 §3.2: replies to MAIL, RCPT and RSET may wait for the end of a pipelined group; before a server waits for
+ * input it sends what is pending. Holds no memory while nothing is pending. What is appended is formed by the reply
+ * formatter, which alone writes CR and LF.
  */
 #ifndef GODWIT_NET_WIRE_WRITER_H
 #define GODWIT_NET_WIRE_WRITER_H

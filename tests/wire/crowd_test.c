@@ -76,7 +76,8 @@ silent_run(struct fiber *f, void *arg)
 static void
 test_a_thousand_silent_clients(UNUSED void **unused)
 {
-    struct crowd crowd = {wire_world_new("limits { sessions-per-address 2000; }", 3, 0), calloc(CROWD, sizeof(struct member))};
+    struct crowd crowd = {wire_world_new("limits { sessions-per-address 2000; }", 3, 0),
+                          calloc(CROWD, sizeof(struct member))};
     assert_non_null(crowd.members);
     wire_run(crowd.world, silent_run, &crowd);
     assert_string_equal(crowd.world->failure, "");
@@ -148,7 +149,8 @@ network_run(struct fiber *f, void *arg)
 static void
 test_networks_count_as_one_client(UNUSED void **unused)
 {
-    struct crowd crowd = {wire_world_new("limits { sessions-per-address 2; }", 3, 0), calloc(CROWD, sizeof(struct member))};
+    struct crowd crowd = {wire_world_new("limits { sessions-per-address 2; }", 3, 0),
+                          calloc(CROWD, sizeof(struct member))};
     assert_non_null(crowd.members);
     wire_run(crowd.world, network_run, &crowd);
     assert_string_equal(crowd.world->failure, "");

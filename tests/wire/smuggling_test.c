@@ -1,8 +1,9 @@
 /*
  * smuggling_test.c - nothing but CRLF.CRLF ends a message: requirements 46 to 48; CVE-2023-51764 to -51766.
  *
- * Not a list of known attacks but all of them: every sequence of up to six of CR, LF, dot, NUL and a letter between a body and a second,
- * smuggled transaction. What the server may do with each is said by a model of ten lines written from RFC 5321 §4.1.1.4 and 4.5.2.
+ * Not a list of known attacks but all of them: every sequence of up to six of CR, LF, dot, NUL and a letter between a
+ * body and a second, smuggled transaction. What the server may do with each is said by a model of ten lines written
+ * from RFC 5321 §4.1.1.4 and 4.5.2.
  */
 #include "wire_world.h"
 
@@ -77,7 +78,9 @@ attempt(struct attack *a)
     a->tried++;
     a->flawed += model.has_flaw;
     begin(a);
-    a->client.piece = sim_random_below(sim_chance(w->sim), 100) < WRITE_RANDOM_PERCENT ? 1 + (size_t)sim_random_below(sim_chance(w->sim), 7) : 0;
+    a->client.piece = sim_random_below(sim_chance(w->sim), 100) < WRITE_RANDOM_PERCENT
+                          ? 1 + (size_t)sim_random_below(sim_chance(w->sim), 7)
+                          : 0;
     wire_send(&a->client, span_of(a->stream, a->stream_len));
     a->client.piece = 0;
     unsigned code = wire_take_reply(&a->client, NULL);
@@ -133,13 +136,16 @@ static void
 test_no_sequence_smuggles(UNUSED void **unused)
 {
     static struct attack a;
-    a = (struct attack){.world = wire_world_new("limits { transactions-per-session 100000; session-time 7d; rcpt-failures 100000; }\n"
-                                                "history { refused-per-second 1; }", 1, 0)};
+    a = (struct attack){
+        .world = wire_world_new("limits { transactions-per-session 100000; session-time 7d; rcpt-failures 100000; }\n"
+                                "history { refused-per-second 1; }",
+                                1, 0)};
     wire_run(a.world, attack_run, &a);
     assert_string_equal(a.world->failure, "");
     assert_true(a.tried > 5000);
     assert_true(a.flawed > 4000 && a.flawed < a.tried);
-    print_message("%llu sequences, %llu of them with a flaw\n", (unsigned long long)a.tried, (unsigned long long)a.flawed);
+    print_message("%llu sequences, %llu of them with a flaw\n", (unsigned long long)a.tried,
+                  (unsigned long long)a.flawed);
     assert_true(wire_world_free(a.world));
 }
 

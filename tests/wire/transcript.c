@@ -5,11 +5,11 @@
  * A file holds cases, each begun by a line `=== NAME (requirements)`. Lines of a case:
  *
  *   # ...              a remark                       @config TEXT        more configuration (first in a case)
- *   C: text            send a line with CRLF          @listener NAME      mx, lenient, fixing, lmtp or @sendmail; connects anew
+ *   C: text            send a line with CRLF          @listener NAME      connects anew: mx lenient fixing lmtp @sendmail
  *   C+ text            send octets without CRLF       @modes whole        not in pieces: the case is about timing
  *   C*N: text          N lines, %d counts from 1      C+*N text           octets N times
  *   S: pattern         take a reply line; * any       S*N: pattern        N of them, %d counts
- *   @late-edge NAME    (first in a case) the edge accepts only after the client has connected to NAME and sent its first octets
+ *   @late-edge NAME    (first in a case) the edge accepts only after the client has connected and sent its first octets
  *   @closed            the server has closed          @open               it has not, and says nothing
  *   @close, @abort     the client goes                @wait SECONDS       nothing happens for so long
  *   @queue MOOD        durable full busy fault silent, chunk-full         @directory MOOD   answers silent garbled
@@ -19,12 +19,13 @@
  *   @messages N        so many were accepted          @trails N           so many trails were left with control
  *   @header PATTERN    a header line of the last one  @no-header PATTERN
  *   @head-size N       octets of its header section without our Received; @body-size N
- *   @body TEXT         its body, exactly              @envelope PATTERN   "sender=<> to=<a> <b> ..." see describe_envelope()
+ *   @body TEXT         its body, exactly              @envelope PATTERN   what describe_envelope() makes of it
  *   @trail PATTERN     a line of some trail           @message-trail PATTERN   a line of the last message's own trail
  *   @log PATTERN       a line of the edge's log       @no-log PATTERN
  *
- * Text has the escapes \r \n \0 \t \\ \xNN. What a client sends between two S: goes out in one write, and again, in another run, octet
- * by octet (large texts in pieces of random size): the replies must be the same. The exit status is 0 when every case passed.
+ * Text has the escapes \r \n \0 \t \\ \xNN. What a client sends between two S: goes out in one write, and again, in
+ * another run, octet by octet (large texts in pieces of random size): the replies must be the same. The exit status
+ * is 0 when every case passed.
  */
 #include "base/assert.h"
 #include "net/trail.h"
@@ -65,7 +66,7 @@ struct run {
     struct buf to_send;
 };
 
-/* --- reading ------------------------------------------------------------------------------------------------------------- */
+/* --- reading ----------------------------------------------------------------------------------------------------- */
 
 static int
 hex_digit(uint8_t c)
@@ -110,7 +111,8 @@ static bool
 parse_step(struct span line, struct step *ret)
 {
     struct span word = span_first(line, span_find(line, ' '));
-    struct step step = {.keyword = word, .count = 1, .text = line.len > word.len ? span_skip(line, word.len + 1) : SPAN_EMPTY};
+    struct step step = {
+        .keyword = word, .count = 1, .text = line.len > word.len ? span_skip(line, word.len + 1) : SPAN_EMPTY};
     size_t star = span_find(word, '*');
     if (star < word.len && (word.data[0] == 'C' || word.data[0] == 'S')) {
         struct span digits = span_skip(word, star + 1);
@@ -154,7 +156,7 @@ add_line(const char *file, struct transcript_case *to, struct span line, unsigne
     to->steps[to->step_count++] = step;
 }
 
-/* --- sending ------------------------------------------------------------------------------------------------------------- */
+/* --- sending ----------------------------------------------------------------------------------------------------- */
 
 static void
 send_pending(struct run *run)
@@ -182,7 +184,7 @@ connect_to(struct run *run, const char *listener)
     run->is_connected = true;
 }
 
-/* --- looking ------------------------------------------------------------------------------------------------------------- */
+/* --- looking ----------------------------------------------------------------------------------------------------- */
 
 static struct wire_message *
 last_message(struct run *run)
@@ -251,15 +253,18 @@ describe_envelope(const struct envelope *e, struct buf *to)
         buf_printf(to, " account=" SPAN_FMT, SPAN_ARG(e->account));
     if (e->envid.len > 0)
         buf_printf(to, " envid=" SPAN_FMT, SPAN_ARG(e->envid));
-    buf_printf(to, " protocol=" SPAN_FMT " helo=" SPAN_FMT " client=" SPAN_FMT " name=" SPAN_FMT " listener=" SPAN_FMT " generation=%u",
-               SPAN_ARG(e->protocol), SPAN_ARG(e->helo), SPAN_ARG(e->client_address), SPAN_ARG(e->client_name), SPAN_ARG(e->listener),
-               e->generation);
+    buf_printf(to,
+               " protocol=" SPAN_FMT " helo=" SPAN_FMT " client=" SPAN_FMT " name=" SPAN_FMT " listener=" SPAN_FMT
+               " generation=%u",
+               SPAN_ARG(e->protocol), SPAN_ARG(e->helo), SPAN_ARG(e->client_address), SPAN_ARG(e->client_name),
+               SPAN_ARG(e->listener), e->generation);
 }
 
 static void
 fail_shown(struct run *run, const char *what, struct span is)
 {
-    wire_fail(run->world, "%s\n--- is\n" SPAN_FMT "---", what, (int)(is.len > 1500 ? 1500 : is.len), (const char *)is.data);
+    wire_fail(run->world, "%s\n--- is\n" SPAN_FMT "---", what, (int)(is.len > 1500 ? 1500 : is.len),
+              (const char *)is.data);
 }
 
 static void
@@ -305,7 +310,7 @@ check_count(struct run *run, struct span text, size_t is, const char *what)
         wire_fail(run->world, "%zu %s", is, what);
 }
 
-/* --- steps ----------------------------------------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------------------------------- */
 
 static void
 set_mood(struct run *run, const struct step *step)
@@ -348,9 +353,11 @@ expect_line(struct run *run, const struct step *step)
         buf_init(&pattern, 4096);
         append_counted(&pattern, step->text, i);
         if (!wire_take_line(&run->client, &line))
-            wire_fail(run->world, "no reply%s; wanted " SPAN_FMT, run->client.is_closed ? ", closed" : "", SPAN_ARG(buf_span(&pattern)));
+            wire_fail(run->world, "no reply%s; wanted " SPAN_FMT, run->client.is_closed ? ", closed" : "",
+                      SPAN_ARG(buf_span(&pattern)));
         else if (!wire_matches(buf_span(&pattern), line))
-            wire_fail(run->world, "got    " SPAN_FMT "\n  wanted " SPAN_FMT, SPAN_ARG(line), SPAN_ARG(buf_span(&pattern)));
+            wire_fail(run->world, "got    " SPAN_FMT "\n  wanted " SPAN_FMT, SPAN_ARG(line),
+                      SPAN_ARG(buf_span(&pattern)));
         buf_done(&pattern);
     }
 }
@@ -415,7 +422,8 @@ run_directive(struct run *run, const struct step *step)
             fail_shown(run, "no such line in a trail", buf_span(&w->trails));
     } else if (span_equal(k, SPAN("@log")) || span_equal(k, SPAN("@no-log"))) {
         if (has_matching_line(sim_process_log(w->edge), step->text) != (k.len == 4))
-            fail_shown(run, k.len == 4 ? "no such line in the log" : "an unwanted line in the log", sim_process_log(w->edge));
+            fail_shown(run, k.len == 4 ? "no such line in the log" : "an unwanted line in the log",
+                       sim_process_log(w->edge));
     } else
         check_message(run, step, &scratch);
     buf_done(&scratch);
@@ -459,8 +467,8 @@ client_run(struct fiber *f, void *arg)
         run_step(run, &run->which->steps[i]);
     }
     if (wire_has_failed(run->world))
-        fprintf(stderr, "%s:%u: %s%s: %s\n", run->file, line_number, run->mode == MODE_PIECES ? "(in pieces) " : "", "failed",
-                run->world->failure);
+        fprintf(stderr, "%s:%u: %s%s: %s\n", run->file, line_number, run->mode == MODE_PIECES ? "(in pieces) " : "",
+                "failed", run->world->failure);
     if (run->is_connected)
         wire_close(&run->client);
 }
@@ -471,7 +479,8 @@ run_case(const char *file, const struct transcript_case *which, enum mode mode)
     struct run run = {.file = file, .which = which, .mode = mode};
     struct span first = which->step_count > 0 ? which->steps[0].keyword : SPAN_EMPTY;
     bool is_late = span_equal(first, SPAN("@late-edge"));
-    run.world = wire_world_new(which->config[0] == '\0' ? NULL : which->config, 1 + (uint64_t)mode, is_late ? NS_PER_S : 0);
+    run.world =
+        wire_world_new(which->config[0] == '\0' ? NULL : which->config, 1 + (uint64_t)mode, is_late ? NS_PER_S : 0);
     snprintf(run.first_listener, sizeof(run.first_listener), SPAN_FMT,
              SPAN_ARG(is_late && which->steps[0].text.len > 0 ? which->steps[0].text : SPAN("mx")));
     sim_print_logs(run.world->sim, getenv("WIRE_LOG") != NULL);
@@ -494,7 +503,7 @@ run_case(const char *file, const struct transcript_case *which, enum mode mode)
     return has_passed;
 }
 
-/* --- files ----------------------------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------------------------- */
 
 static unsigned failed_count, passed_count;
 

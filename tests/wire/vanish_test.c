@@ -1,6 +1,6 @@
 /*
- * vanish_test.c - a client that goes away after any octet, in order or by a reset: only what was ended and acknowledged is kept, nothing
- * is left behind. Requirement 30; standards P34, P35.
+ * vanish_test.c - a client that goes away after any octet, in order or by a reset: only what was ended and
+ * acknowledged is kept, nothing is left behind. Requirement 30; standards P34, P35.
  */
 #include "wire_world.h"
 
@@ -57,7 +57,8 @@ visit_run(struct fiber *f, void *arg)
 }
 
 static void
-visit_after_every_octet(const struct turn *turns, size_t turn_count, size_t step, const size_t *message_ends, size_t message_end_count)
+visit_after_every_octet(const struct turn *turns, size_t turn_count, size_t step, const size_t *message_ends,
+                        size_t message_end_count)
 {
     size_t total = 0;
     for (size_t i = 0; i < turn_count; i++)

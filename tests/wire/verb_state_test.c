@@ -1,8 +1,8 @@
 /*
  * verb_state_test.c - every verb in every state: requirement 44.
  *
- * The columns were written by hand from RFC 5321 §4.3.2 and 4.1.4, RFC 3030 §2 (BDAT) and 3461 for nothing yet. After each command that was
- * refused the session must still be in the state it was in, which a second command shows.
+ * The columns were written by hand from RFC 5321 §4.3.2 and 4.1.4, RFC 3030 §2 (BDAT) and 3461 for nothing yet. After
+ * each command that was refused the session must still be in the state it was in, which a second command shows.
  */
 #include "wire_world.h"
 
@@ -14,8 +14,8 @@
 
 enum state { START, HELLO, HELLO_OLD, MAIL, RCPT, CHUNKS, CHUNKS_FAILED, STATE_COUNT };
 
-static const char *const state_names[STATE_COUNT] = {"start", "after EHLO", "after HELO", "after MAIL", "after RCPT", "between chunks",
-                                                     "after a refused chunk"};
+static const char *const state_names[STATE_COUNT] = {
+    "start", "after EHLO", "after HELO", "after MAIL", "after RCPT", "between chunks", "after a refused chunk"};
 
 /* How a state is reached: lines, and the octets of chunks. */
 static const char *const ways[STATE_COUNT] = {
@@ -25,7 +25,8 @@ static const char *const ways[STATE_COUNT] = {
     [MAIL] = "EHLO c.example\r\n|MAIL FROM:<a@c.example>\r\n",
     [RCPT] = "EHLO c.example\r\n|MAIL FROM:<a@c.example>\r\n|RCPT TO:<alice@example.test>\r\n",
     [CHUNKS] = "EHLO c.example\r\n|MAIL FROM:<a@c.example>\r\n|RCPT TO:<alice@example.test>\r\n|BDAT 6\r\ns: x\r\n",
-    [CHUNKS_FAILED] = "EHLO c.example\r\n|MAIL FROM:<a@c.example>\r\n|RCPT TO:<alice@example.test>\r\n|!BDAT 6\r\ns:\nx\r\n",
+    [CHUNKS_FAILED] =
+        "EHLO c.example\r\n|MAIL FROM:<a@c.example>\r\n|RCPT TO:<alice@example.test>\r\n|!BDAT 6\r\ns:\nx\r\n",
 };
 
 struct row {
@@ -41,14 +42,26 @@ static const struct row rows[] = {
     {"EHLO", "250 504 550 502", {501, 501, 501, 501, 501, 501, 501}},
     {"MAIL FROM:<b@d.example>", "250 552 451 452 550 553 503 455 555", {503, 250, 250, 503, 503, 503, 503}},
     {"MAIL FROM:<>", "250 552 451 452 550 553 503 455 555", {503, 250, 250, 503, 503, 503, 503}},
-    {"MAIL FROM:<b@d.example> SIZE=1000000000", "250 552 451 452 550 553 503 455 555", {503, 552, 555, 503, 503, 503, 503}},
+    {"MAIL FROM:<b@d.example> SIZE=1000000000",
+     "250 552 451 452 550 553 503 455 555",
+     {503, 552, 555, 503, 503, 503, 503}},
     {"MAIL FROM:<b@d.example> FOO=BAR", "250 552 451 452 550 553 503 455 555", {503, 555, 555, 503, 503, 503, 503}},
     {"MAIL FROM:b@d.example", "250 552 451 452 550 553 503 455 555", {503, 501, 501, 503, 503, 503, 503}},
-    {"RCPT TO:<bob@example.test>", "250 251 550 551 552 553 450 451 452 503 455 555", {503, 503, 503, 250, 250, 503, 503}},
-    {"RCPT TO:<nobody@example.test>", "250 251 550 551 552 553 450 451 452 503 455 555", {503, 503, 503, 550, 550, 503, 503}},
-    {"RCPT TO:<x@elsewhere.example>", "250 251 550 551 552 553 450 451 452 503 455 555", {503, 503, 503, 550, 550, 503, 503}},
-    {"RCPT TO:<full@example.test>", "250 251 550 551 552 553 450 451 452 503 455 555", {503, 503, 503, 452, 452, 503, 503}},
-    {"RCPT TO:<broken@example.test>", "250 251 550 551 552 553 450 451 452 503 455 555", {503, 503, 503, 451, 451, 503, 503}},
+    {"RCPT TO:<bob@example.test>",
+     "250 251 550 551 552 553 450 451 452 503 455 555",
+     {503, 503, 503, 250, 250, 503, 503}},
+    {"RCPT TO:<nobody@example.test>",
+     "250 251 550 551 552 553 450 451 452 503 455 555",
+     {503, 503, 503, 550, 550, 503, 503}},
+    {"RCPT TO:<x@elsewhere.example>",
+     "250 251 550 551 552 553 450 451 452 503 455 555",
+     {503, 503, 503, 550, 550, 503, 503}},
+    {"RCPT TO:<full@example.test>",
+     "250 251 550 551 552 553 450 451 452 503 455 555",
+     {503, 503, 503, 452, 452, 503, 503}},
+    {"RCPT TO:<broken@example.test>",
+     "250 251 550 551 552 553 450 451 452 503 455 555",
+     {503, 503, 503, 451, 451, 503, 503}},
     {"RCPT TO:<>", "250 251 550 551 552 553 450 451 452 503 455 555", {503, 503, 503, 501, 501, 503, 503}},
     {"DATA", "354 250 552 554 451 452 450 550 503", {503, 503, 503, 503, 354, 503, 503}},
     {"DATA now", "354 250 552 554 451 452 450 550 503", {501, 501, 501, 501, 501, 501, 501}},
@@ -82,7 +95,8 @@ static const unsigned probe_expected[STATE_COUNT] = {503, 503, 503, 250, 250, 50
 static enum state
 state_after(const struct row *row, enum state from, unsigned code)
 {
-    if (code >= 400 || strncmp(row->command, "NOOP", 4) == 0 || strncmp(row->command, "VRFY", 4) == 0 || strncmp(row->command, "HELP", 4) == 0)
+    if (code >= 400 || strncmp(row->command, "NOOP", 4) == 0 || strncmp(row->command, "VRFY", 4) == 0 ||
+        strncmp(row->command, "HELP", 4) == 0)
         return from;
     if (strncmp(row->command, "EHLO", 4) == 0)
         return HELLO;

@@ -15,14 +15,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char config_text[] = "hostname mx.example.test;\n"
-                                  "postmaster alice@example.test;\n"
-                                  "log { level debug; }\n"
-                                  "listener mx { address 192.0.2.10:25; }\n"
-                                  "listener lenient { address 192.0.2.10:26; early-pipelining accept; nul-in-body accept; }\n"
-                                  "listener fixing { address 192.0.2.10:27; bare-newline normalize; early-pipelining accept; }\n"
-                                  "listener lmtp { address unix:/run/godwit/lmtp.sock; protocol lmtp; }\n"
-                                  "domain example.test { }\n";
+static const char config_text[] =
+    "hostname mx.example.test;\n"
+    "postmaster alice@example.test;\n"
+    "log { level debug; }\n"
+    "listener mx { address 192.0.2.10:25; }\n"
+    "listener lenient { address 192.0.2.10:26; early-pipelining accept; nul-in-body accept; }\n"
+    "listener fixing { address 192.0.2.10:27; bare-newline normalize; early-pipelining accept; }\n"
+    "listener lmtp { address unix:/run/godwit/lmtp.sock; protocol lmtp; }\n"
+    "domain example.test { }\n";
 
 static const struct {
     const char *name;
@@ -55,7 +56,10 @@ wire_has_failed(const struct wire_world *w)
     return w->failure[0] != '\0';
 }
 
-/* --- stand-ins --------------------------------------------------------------------------------------------------------- */
+/*
+ * --- stand-ins
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 static void
 unused_call(void)
@@ -81,7 +85,8 @@ status_of(struct span local, struct span domain)
         {"full", RECIPIENT_STATUS_OVER_QUOTA},  {"disabled", RECIPIENT_STATUS_SUSPENDED},
         {"small", RECIPIENT_STATUS_TOO_BIG},    {"broken", RECIPIENT_STATUS_UNAVAILABLE},
     };
-    if (domain.len > 0 && !span_equal(domain, SPAN("example.test")) && !span_equal(domain, SPAN("xn--bcher-kva.example")))
+    if (domain.len > 0 && !span_equal(domain, SPAN("example.test")) &&
+        !span_equal(domain, SPAN("xn--bcher-kva.example")))
         return RECIPIENT_STATUS_NOT_LOCAL;
     for (size_t i = 0; i < ARRAY_LEN(special); i++)
         if (span_equal_nocase(local, span_from_cstr(special[i].local)))
@@ -92,8 +97,8 @@ status_of(struct span local, struct span domain)
 }
 
 static void
-serve_check(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_recipient_check *request, UNUSED struct arena *mem,
-            struct ipc_recipient_check_reply *ret)
+serve_check(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_recipient_check *request,
+            UNUSED struct arena *mem, struct ipc_recipient_check_reply *ret)
 {
     struct wire_world *w = ctx;
     w->checks++;
@@ -111,8 +116,8 @@ serve_check(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const stru
 
 /* Users 0 and 1000 have names, root is trusted. */
 static void
-serve_local_user(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_local_user *request, UNUSED struct arena *mem,
-                 struct ipc_local_user_reply *ret)
+serve_local_user(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_local_user *request,
+                 UNUSED struct arena *mem, struct ipc_local_user_reply *ret)
 {
     struct wire_world *w = ctx;
     if (w->directory_mood == WIRE_SILENT && fiber_sleep(f, DEADLINE_NEVER) != ERR_OK)
@@ -171,8 +176,8 @@ upload_end(struct wire_upload *upload)
 }
 
 static void
-serve_chunk(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_message_chunk *request, UNUSED struct arena *mem,
-            struct ipc_message_chunk_reply *ret)
+serve_chunk(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_message_chunk *request,
+            UNUSED struct arena *mem, struct ipc_message_chunk_reply *ret)
 {
     struct wire_world *w = ctx;
     if (w->queue_mood == WIRE_SILENT && fiber_sleep(f, DEADLINE_NEVER) != ERR_OK)
@@ -193,8 +198,8 @@ serve_chunk(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const stru
 }
 
 static void
-serve_commit(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_message_commit *request, UNUSED struct arena *mem,
-             struct ipc_message_commit_reply *ret)
+serve_commit(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_message_commit *request,
+             UNUSED struct arena *mem, struct ipc_message_commit_reply *ret)
 {
     struct wire_world *w = ctx;
     ret->result = COMMIT_FAULT;
@@ -232,7 +237,8 @@ serve_commit(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const str
 }
 
 static void
-serve_abort(UNUSED struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_message_abort *message, UNUSED struct arena *mem)
+serve_abort(UNUSED struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_message_abort *message,
+            UNUSED struct arena *mem)
 {
     struct wire_world *w = ctx;
     struct wire_upload *upload = upload_find(w, message->upload);
@@ -268,8 +274,8 @@ append_wire_name(struct buf *to, const char *name)
 }
 
 static void
-serve_lookup(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_dns_lookup *request, struct arena *mem,
-             struct ipc_dns_lookup_reply *ret)
+serve_lookup(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_dns_lookup *request,
+             struct arena *mem, struct ipc_dns_lookup_reply *ret)
 {
     struct wire_world *w = ctx;
     if (w->resolver_mood == WIRE_SILENT && fiber_sleep(f, DEADLINE_NEVER) != ERR_OK)
@@ -291,10 +297,12 @@ serve_lookup(struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const str
     ret->records_count = 1;
 }
 
-static const struct ipc_resolver_service resolver_service = {.dns_lookup = serve_lookup, .role_status = (void *)unused_call};
+static const struct ipc_resolver_service resolver_service = {.dns_lookup = serve_lookup,
+                                                             .role_status = (void *)unused_call};
 
 static void
-serve_trail(UNUSED struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_trail *message, UNUSED struct arena *mem)
+serve_trail(UNUSED struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_trail *message,
+            UNUSED struct arena *mem)
 {
     struct wire_world *w = ctx;
     w->trail_count++;
@@ -329,7 +337,7 @@ stand_in_run(struct fiber *f, void *arg)
     ipc_hub_free(f, hub);
 }
 
-/* --- the edge ------------------------------------------------------------------------------------------------------------ */
+/* --- the edge ---------------------------------------------------------------------------------------------------- */
 
 struct edge_start {
     struct wire_world *world;
@@ -572,7 +580,7 @@ wire_settle(struct wire_world *w, int64_t for_ns)
     sim_run_for(w->sim, for_ns);
 }
 
-/* --- clients ----------------------------------------------------------------------------------------------------------------- */
+/* --- clients ----------------------------------------------------------------------------------------------------- */
 
 void
 wire_connect(struct wire_client *c, struct wire_world *w, struct fiber *f, const char *listener)
@@ -587,7 +595,8 @@ wire_connect(struct wire_client *c, struct wire_world *w, struct fiber *f, const
             continue;
         struct stream_address address = server_address;
         address.port = listener_table[i].port;
-        e = address.port == 0 ? stream_connect_unix(f, by, listener, &c->stream) : stream_connect(f, by, &address, NULL, &c->stream);
+        e = address.port == 0 ? stream_connect_unix(f, by, listener, &c->stream)
+                              : stream_connect(f, by, &address, NULL, &c->stream);
     }
     if (e != ERR_OK)
         wire_fail(w, "cannot connect to %s: %s", listener, err_name(e));
@@ -662,8 +671,9 @@ check_line(struct wire_client *c, struct span line)
 {
     if (line.len + 2 > 512)
         wire_fail(c->world, "reply line of %zu octets", line.len + 2);
-    bool has_code = line.len >= 3 && line.data[0] >= '2' && line.data[0] <= '5' && line.data[1] >= '0' && line.data[1] <= '9' &&
-                    line.data[2] >= '0' && line.data[2] <= '9' && (line.len == 3 || line.data[3] == ' ' || line.data[3] == '-');
+    bool has_code = line.len >= 3 && line.data[0] >= '2' && line.data[0] <= '5' && line.data[1] >= '0' &&
+                    line.data[1] <= '9' && line.data[2] >= '0' && line.data[2] <= '9' &&
+                    (line.len == 3 || line.data[3] == ' ' || line.data[3] == '-');
     if (!has_code)
         wire_fail(c->world, "no reply code: " SPAN_FMT, SPAN_ARG(line));
     for (size_t i = 0; i < line.len; i++)
@@ -702,7 +712,8 @@ wire_take_reply(struct wire_client *c, struct span *ret_last)
     do {
         if (!wire_take_line(c, &line) || line.len < 3)
             return 0;
-        unsigned here = (unsigned)(line.data[0] - '0') * 100 + (unsigned)(line.data[1] - '0') * 10 + (unsigned)(line.data[2] - '0');
+        unsigned here =
+            (unsigned)(line.data[0] - '0') * 100 + (unsigned)(line.data[1] - '0') * 10 + (unsigned)(line.data[2] - '0');
         if (code != 0 && code != here)
             wire_fail(c->world, "two codes in one reply: %u and %u", code, here);
         code = here;
@@ -720,7 +731,8 @@ wire_expect(struct wire_client *c, unsigned code, const char *what)
     struct span last = SPAN_EMPTY;
     unsigned is = wire_take_reply(c, &last);
     if (is != code)
-        wire_fail(c->world, "%s: expected %u, got %u (" SPAN_FMT ")%s", what, code, is, SPAN_ARG(last), c->is_closed ? ", closed" : "");
+        wire_fail(c->world, "%s: expected %u, got %u (" SPAN_FMT ")%s", what, code, is, SPAN_ARG(last),
+                  c->is_closed ? ", closed" : "");
 }
 
 void

@@ -1,11 +1,12 @@
 /*
  * wire_world.h - an edge that runs for real, with stand-ins for those it asks, and clients that speak to it.
  *
- * The edge is src/edge itself in a simulated process (rt_sim.h): real sessions, real IPC, virtual time. Directory, queue, resolver and
- * control are stand-ins in processes of their own; what they answer is set by knobs and by the local part of a recipient. Everything that
- * was accepted and every trail is kept here, for the test to look at.
+ * The edge is src/edge itself in a simulated process (rt_sim.h): real sessions, real IPC, virtual time. Directory,
+ * queue, resolver and control are stand-ins in processes of their own; what they answer is set by knobs and by the
+ * local part of a recipient. Everything that was accepted and every trail is kept here, for the test to look at.
  *
- * Checks inside a client fiber do not stop the test (the fiber has to unwind): the first failure is kept and the rest is skipped.
+ * Checks inside a client fiber do not stop the test (the fiber has to unwind): the first failure is kept and the rest
+ * is skipped.
  */
 #ifndef GODWIT_TESTS_WIRE_WORLD_H
 #define GODWIT_TESTS_WIRE_WORLD_H
@@ -75,9 +76,10 @@ struct wire_world {
 };
 
 /*
- * A world with an edge that serves. `config_more` is added to the configuration (may be NULL); listeners: mx (SMTP, 192.0.2.10:25), lenient (early
- * pipelining and NUL accepted, :26), fixing (bare newlines made CRLF, :27), lmtp and @sendmail (unix sockets). The edge starts after `edge_delay_ns`; clients
- * can connect before. Never NULL: aborts when the configuration is wrong.
+ * A world with an edge that serves. `config_more` is added to the configuration (may be NULL); listeners: mx (SMTP,
+ * 192.0.2.10:25), lenient (early pipelining and NUL accepted, :26), fixing (bare newlines made CRLF, :27), lmtp and
+ * @sendmail (unix sockets). The edge starts after `edge_delay_ns`; clients can connect before. Never NULL: aborts
+ * when the configuration is wrong.
  */
 struct wire_world *wire_world_new(const char *config_more, uint64_t seed, int64_t edge_delay_ns);
 
@@ -97,7 +99,7 @@ bool wire_has_failed(const struct wire_world *w);
 /* The process restarts: what it knew is gone, its channels are new. */
 void wire_restart_queue(struct wire_world *w);
 
-/* --- a client, used in its fiber --------------------------------------------------------------------------------------- */
+/* --- a client, used in its fiber --------------------------------------------------------------------------------- */
 
 struct wire_client {
     struct wire_world *world;
@@ -122,8 +124,8 @@ void wire_send(struct wire_client *c, struct span bytes);
 void wire_send_line(struct wire_client *c, const char *line);
 
 /*
- * Take one reply line without its CRLF; checks that it is one (three digits, 512 octets, printable ASCII). False when the server has closed or
- * says nothing in time; *ret borrows until the next call.
+ * Take one reply line without its CRLF; checks that it is one (three digits, 512 octets, printable ASCII). False when
+ * the server has closed or says nothing in time; *ret borrows until the next call.
  */
 bool wire_take_line(struct wire_client *c, struct span *ret);
 

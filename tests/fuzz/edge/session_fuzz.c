@@ -1,10 +1,11 @@
 /*
  * session_fuzz.c - any octets as a whole conversation with a real edge: sessions, IPC and all, in a simulated world.
  *
- * The first octet chooses the listener, the second how the rest is cut into writes. The process must not stop; every reply must be one
- * (wire_world.c checks); what was accepted must be what the envelope says, and on the strict listener free of bare CR, LF and of NUL.
- * The world lives from one input to the next, much of it known to the stacks of its fibers alone: under libFuzzer, which looks for leaks after
- * each input, run with -detect_leaks=0. Built without it, the last world is freed and the leak check at the exit counts.
+ * The first octet chooses the listener, the second how the rest is cut into writes. The process must not stop; every
+ * reply must be one (wire_world.c checks); what was accepted must be what the envelope says, and on the strict
+ * listener free of bare CR, LF and of NUL. The world lives from one input to the next, much of it known to the stacks
+ * of its fibers alone: under libFuzzer, which looks for leaks after each input, run with -detect_leaks=0. Built
+ * without it, the last world is freed and the leak check at the exit counts.
  */
 #include "../../wire/wire_world.h"
 
@@ -78,7 +79,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (world == NULL)
         world = wire_world_new("limits { sessions-per-address 10000; }", 1, 0);
     size_t accepted = world->message_count;
-    struct visit v = {listeners[data[0] % ARRAY_LEN(listeners)], pieces[data[1] % ARRAY_LEN(pieces)], span_of(data + 2, size - 2)};
+    struct visit v = {listeners[data[0] % ARRAY_LEN(listeners)], pieces[data[1] % ARRAY_LEN(pieces)],
+                      span_of(data + 2, size - 2)};
     wire_run(world, visit_run, &v);
     wire_settle(world, NS_PER_S);
     for (size_t i = accepted; i < world->message_count; i++)

@@ -52,7 +52,8 @@ test_questions(UNUSED void **state)
     assert_true(span_equal(span_of(text, len), SPAN("1.2.0.192.in-addr.arpa")));
     assert_true(address_literal_parse_ip(SPAN("2001:db8::567:89ab"), &a));
     len = dns_reverse_question(&a, text);
-    assert_true(span_equal(span_of(text, len), SPAN("b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa")));
+    assert_true(span_equal(span_of(text, len),
+                           SPAN("b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa")));
 }
 
 /* A resolver that answers from a table: the IPC call itself is replaced. */
@@ -69,13 +70,15 @@ static const struct answer *answers;
 static size_t answer_count;
 
 enum err
-ipc_dns_lookup(UNUSED struct fiber *f, UNUSED struct deadline by, UNUSED struct ipc_link *to, const struct ipc_dns_lookup *request,
-               UNUSED struct arena *mem, struct ipc_dns_lookup_reply *ret)
+ipc_dns_lookup(UNUSED struct fiber *f, UNUSED struct deadline by, UNUSED struct ipc_link *to,
+               const struct ipc_dns_lookup *request, UNUSED struct arena *mem, struct ipc_dns_lookup_reply *ret)
 {
     for (size_t i = 0; i < answer_count; i++) {
         if (!span_equal(request->name, span_from_cstr(answers[i].question)) || request->type != answers[i].type)
             continue;
-        *ret = (struct ipc_dns_lookup_reply){.status = answers[i].status, .records = answers[i].records, .records_count = answers[i].count};
+        *ret = (struct ipc_dns_lookup_reply){.status = answers[i].status};
+        ret->records = answers[i].records;
+        ret->records_count = answers[i].count;
         return answers[i].e;
     }
     *ret = (struct ipc_dns_lookup_reply){.status = DNS_STATUS_NO_NAME};
@@ -97,20 +100,38 @@ struct reverse_row {
 };
 
 static const struct reverse_row reverse_rows[] = {
-    {"a name that leads back", {{PTR(0, ERR_OK, 1, {NAME_A})}, {"a.test", DNS_TYPE_A, 0, ERR_OK, 2, {IS_OTHER, IS_IT}}}, ERR_OK, "a.test"},
-    {"a name that does not", {{PTR(0, ERR_OK, 1, {NAME_A})}, {"a.test", DNS_TYPE_A, 0, ERR_OK, 1, {IS_OTHER}}}, ERR_NOT_FOUND, NULL},
-    {"an address of the wrong length", {{PTR(0, ERR_OK, 1, {NAME_A})}, {"a.test", DNS_TYPE_A, 0, ERR_OK, 1, {IS_V6}}}, ERR_NOT_FOUND, NULL},
-    {"the second name leads back", {{PTR(0, ERR_OK, 2, {NAME_A, NAME_B})}, {"b.test", DNS_TYPE_A, 0, ERR_OK, 1, {IS_IT}}}, ERR_OK, "b.test"},
+    {"a name that leads back",
+     {{PTR(0, ERR_OK, 1, {NAME_A})}, {"a.test", DNS_TYPE_A, 0, ERR_OK, 2, {IS_OTHER, IS_IT}}},
+     ERR_OK,
+     "a.test"},
+    {"a name that does not",
+     {{PTR(0, ERR_OK, 1, {NAME_A})}, {"a.test", DNS_TYPE_A, 0, ERR_OK, 1, {IS_OTHER}}},
+     ERR_NOT_FOUND,
+     NULL},
+    {"an address of the wrong length",
+     {{PTR(0, ERR_OK, 1, {NAME_A})}, {"a.test", DNS_TYPE_A, 0, ERR_OK, 1, {IS_V6}}},
+     ERR_NOT_FOUND,
+     NULL},
+    {"the second name leads back",
+     {{PTR(0, ERR_OK, 2, {NAME_A, NAME_B})}, {"b.test", DNS_TYPE_A, 0, ERR_OK, 1, {IS_IT}}},
+     ERR_OK,
+     "b.test"},
     {"the fourth name is not tried",
      {{PTR(0, ERR_OK, 4, {NAME_A, NAME_A, NAME_A, NAME_B})}, {"b.test", DNS_TYPE_A, 0, ERR_OK, 1, {IS_IT}}},
      ERR_NOT_FOUND,
      NULL},
     {"no name", {{PTR(DNS_STATUS_NO_NAME, ERR_OK, 0, {{{0}}})}}, ERR_NOT_FOUND, NULL},
     {"a failing server", {{PTR(DNS_STATUS_FAILED, ERR_OK, 0, {{{0}}})}}, ERR_AGAIN, NULL},
-    {"a bogus answer is never used", {{PTR(DNS_STATUS_BOGUS, ERR_OK, 1, {NAME_A})}, {"a.test", DNS_TYPE_A, 0, ERR_OK, 1, {IS_IT}}}, ERR_AGAIN, NULL},
+    {"a bogus answer is never used",
+     {{PTR(DNS_STATUS_BOGUS, ERR_OK, 1, {NAME_A})}, {"a.test", DNS_TYPE_A, 0, ERR_OK, 1, {IS_IT}}},
+     ERR_AGAIN,
+     NULL},
     {"a resolver that is away", {{PTR(0, ERR_TIMEOUT, 0, {{{0}}})}}, ERR_AGAIN, NULL},
     {"a cancelled fiber", {{PTR(0, ERR_CANCELED, 0, {{{0}}})}}, ERR_CANCELED, NULL},
-    {"the name cannot be checked now", {{PTR(0, ERR_OK, 1, {NAME_A})}, {"a.test", DNS_TYPE_A, DNS_STATUS_FAILED, ERR_OK, 0, {{{0}}}}}, ERR_AGAIN, NULL},
+    {"the name cannot be checked now",
+     {{PTR(0, ERR_OK, 1, {NAME_A})}, {"a.test", DNS_TYPE_A, DNS_STATUS_FAILED, ERR_OK, 0, {{{0}}}}},
+     ERR_AGAIN,
+     NULL},
 };
 
 static void
@@ -122,7 +143,8 @@ test_reverse(UNUSED void **state)
         struct domain name = {0};
         answers = reverse_rows[i].answers;
         answer_count = 0;
-        while (answer_count < ARRAY_LEN(reverse_rows[i].answers) && reverse_rows[i].answers[answer_count].question != NULL)
+        while (answer_count < ARRAY_LEN(reverse_rows[i].answers) &&
+               reverse_rows[i].answers[answer_count].question != NULL)
             answer_count++;
         enum err e = dns_reverse_lookup(NULL, DEADLINE_NEVER, NULL, &address, &name);
         if (e != reverse_rows[i].e)
@@ -137,6 +159,7 @@ test_reverse(UNUSED void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_questions), cmocka_unit_test(test_reverse)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_questions),
+                                       cmocka_unit_test(test_reverse)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,7 +106,8 @@ test_keys_stay_apart(UNUSED void **state)
 {
     struct log log;
     start(&log, (struct log_options){0});
-    log_write(&log, LOG_SESSION_CLOSED, LOG_TEXT(KEY_FROM, SPAN("<a>")), LOG_TEXT(KEY_TO, SPAN("{")), LOG_U64(KEY_SIZE, 1));
+    log_write(&log, LOG_SESSION_CLOSED, LOG_TEXT(KEY_FROM, SPAN("<a>")), LOG_TEXT(KEY_TO, SPAN("{")),
+              LOG_U64(KEY_SIZE, 1));
     assert_string_equal(last_line, "event=session-closed severity=info origin=edge.1 from=<a> to={ size=1");
 }
 
@@ -118,8 +119,9 @@ test_kinds(UNUSED void **state)
     char id_text[MESSAGE_ID_TEXT + 1] = {0};
     message_id_format(id, id_text);
     start(&log, (struct log_options){.has_time = true, .has_priority = true});
-    log_write(&log, LOG_MESSAGE_ACCEPTED, LOG_ID(KEY_ID, id), LOG_U64(KEY_SIZE, UINT64_MAX), LOG_I64(KEY_DELAY_S, INT64_MIN),
-              LOG_ERR(KEY_ERROR, ERR_TIMEOUT), LOG_CSTR(KEY_DETAIL, "x y"), LOG_POS(KEY_RULE, SOURCE_POS_DEFAULT),
+    log_write(&log, LOG_MESSAGE_ACCEPTED, LOG_ID(KEY_ID, id), LOG_U64(KEY_SIZE, UINT64_MAX),
+              LOG_I64(KEY_DELAY_S, INT64_MIN), LOG_ERR(KEY_ERROR, ERR_TIMEOUT), LOG_CSTR(KEY_DETAIL, "x y"),
+              LOG_POS(KEY_RULE, SOURCE_POS_DEFAULT),
               LOG_POS(KEY_RULE, ((struct source_pos){SPAN("/etc/a b.conf"), 12, 3})));
     char expected[512];
     snprintf(expected, sizeof(expected),
@@ -131,8 +133,9 @@ test_kinds(UNUSED void **state)
 
     start(&log, (struct log_options){.has_time = true, .has_priority = true, .is_json = true});
     log_write(&log, LOG_ROLE_READY);
-    assert_string_equal(last_line, "<5>{\"time\":\"2026-11-24T21:59:43.000123Z\",\"event\":\"role-ready\",\"severity\":\"notice\","
-                                   "\"origin\":\"edge.1\"}");
+    assert_string_equal(last_line,
+                        "<5>{\"time\":\"2026-11-24T21:59:43.000123Z\",\"event\":\"role-ready\",\"severity\":\"notice\","
+                        "\"origin\":\"edge.1\"}");
 }
 
 struct time_row {

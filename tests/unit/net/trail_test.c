@@ -1,4 +1,6 @@
-/* trail_test.c - what was decided comes back as it was noted, in a bounded space, and hostile bytes are only refused. */
+/*
+ * trail_test.c - what was decided comes back as it was noted, in a bounded space, and hostile bytes are only refused.
+ */
 #include "net/trail.h"
 
 #include <setjmp.h>
@@ -110,7 +112,8 @@ test_peer_text_cannot_end_a_trail(UNUSED void **state)
     struct buf trail;
     buf_init(&trail, TRAIL_BYTES_MAX);
     struct trail_fact fact = TRAIL_FACT(SPAN("helo"), SPAN("\x02\0"));
-    struct trail_step step = {.phase = TRAIL_HELO, .action = TRAIL_NOTED, .reply = SPAN("\x02\0"), .facts = &fact, .fact_count = 1};
+    struct trail_step step = {
+        .phase = TRAIL_HELO, .action = TRAIL_NOTED, .reply = SPAN("\x02\0"), .facts = &fact, .fact_count = 1};
     trail_append(&trail, &step);
     size_t one = trail.len;
     trail_append(&trail, &step);
@@ -131,8 +134,12 @@ test_long_texts_are_cut(UNUSED void **state)
     many[0].value = span_of(text, sizeof(text));
     buf_init(&trail, TRAIL_BYTES_MAX);
     arena_init(&mem, 4096);
-    trail_append(&trail, &(struct trail_step){.time_us = -1, .phase = TRAIL_HELO, .action = TRAIL_NOTED,
-                                              .reply = span_of(text, sizeof(text)), .facts = many, .fact_count = ARRAY_LEN(many)});
+    trail_append(&trail, &(struct trail_step){.time_us = -1,
+                                              .phase = TRAIL_HELO,
+                                              .action = TRAIL_NOTED,
+                                              .reply = span_of(text, sizeof(text)),
+                                              .facts = many,
+                                              .fact_count = ARRAY_LEN(many)});
     struct span rest = buf_span(&trail);
     struct trail_step step;
     assert_int_equal(trail_take(&rest, &mem, &step), ERR_OK);

@@ -141,7 +141,8 @@ test_lines_at_every_split(UNUSED void **state)
             buf_init(&is, 4096);
             describe(&r, 42, &is);
             if (!span_equal(buf_span(&is), span_from_cstr(row->lines)))
-                fail_msg("%s in pieces of %zu: " SPAN_FMT ", not %s", row->name, piece, SPAN_ARG(buf_span(&is)), row->lines);
+                fail_msg("%s in pieces of %zu: " SPAN_FMT ", not %s", row->name, piece, SPAN_ARG(buf_span(&is)),
+                         row->lines);
             buf_done(&is);
             wire_reader_done(&r);
             wire_pool_done(&pool);
@@ -149,7 +150,9 @@ test_lines_at_every_split(UNUSED void **state)
     }
 }
 
-/* A line larger than the small buffer takes a large one, which is given back once the reader waits with nothing left. */
+/*
+ * A line larger than the small buffer takes a large one, which is given back once the reader waits with nothing left.
+ */
 static void
 test_large_buffer_comes_and_goes(UNUSED void **state)
 {
