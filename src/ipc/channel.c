@@ -127,6 +127,17 @@ channel_put_refusal(struct ipc_channel *ch, uint16_t type, uint32_t call_id, enu
     wake_sender(ch, IPC_FRAME_HEADER_BYTES + 1);
 }
 
+void
+channel_put_bye(struct ipc_channel *ch)
+{
+    struct out_packet *packet = packet_with_room(ch, IPC_FRAME_HEADER_BYTES, 0);
+    if (packet == NULL)
+        return;
+    ipc_frame_put(&(struct ipc_frame){.kind = IPC_FRAME_BYE}, packet->data + packet->len);
+    packet->len += IPC_FRAME_HEADER_BYTES;
+    wake_sender(ch, IPC_FRAME_HEADER_BYTES);
+}
+
 /* Take the first packet; NULL when there is none, or only one begun and nothing in it (its frame failed). */
 static struct out_packet *
 take_packet(struct ipc_channel *ch)
@@ -242,7 +253,7 @@ report_end(struct ipc_channel *ch, enum err why, const char *message_name)
     struct ipc_hub *hub = ch->hub;
     struct ipc_closed closed = {.role = ch->peer.role, .instance = ch->peer.instance, .why = why,
                                 .message_name = message_name == NULL ? "?" : message_name,
-                                .was_replaced = ch->is_draining};
+                                .was_replaced = ch->is_draining, .was_orderly = ch->has_peer_said_bye};
     if (hub->on_closed != NULL) {
         hub->on_closed(hub->on_closed_ctx, &closed);
         return;

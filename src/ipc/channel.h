@@ -115,6 +115,7 @@ struct ipc_closed {
     enum err why;             /* ERR_CLOSED by the peer, ERR_CANCELED by us, ERR_PROTOCOL it lied, or trouble of ours */
     const char *message_name; /* with ERR_PROTOCOL: the message it was about, "?" when unknown */
     bool was_replaced;        /* a newer channel to the same process is in use */
+    bool was_orderly;         /* the peer had said that it ends */
 };
 
 /*

@@ -123,6 +123,7 @@ struct ipc_channel {
     uint32_t arrived;     /* requests taken in, and those that handlers have begun with, in the same order */
     uint32_t begun;
     struct cond turn;
+    bool has_peer_said_bye;
     bool is_peer_gone; /* peer.on_closed was called */
 
     size_t holders; /* callers waiting for a credit */
@@ -134,6 +135,9 @@ NODISCARD enum err channel_put(struct ipc_channel *ch, const struct ipc_frame *h
 
 /* Queue "no" (ERR_LIMIT, ERR_AGAIN) instead of a reply. */
 void channel_put_refusal(struct ipc_channel *ch, uint16_t type, uint32_t call_id, enum err why);
+
+/* Queue the word that we end in order. */
+void channel_put_bye(struct ipc_channel *ch);
 
 /* The fiber that reads a channel, and the end of what it has begun. serve.c */
 fiber_fn channel_receive;

@@ -262,7 +262,8 @@ ipc_frame_take(struct span *packet, struct ipc_frame *ret)
     uint32_t call_id = ipc_take_u32(&r);
     if (r.error != ERR_OK || kind >= IPC_FRAME_KIND_COUNT || fd_count > IPC_FORM_FDS_MAX)
         return ERR_PROTOCOL;
-    if ((kind == IPC_FRAME_POST && call_id != 0) || (size_t)(r.end - r.at) < length)
+    bool has_no_id = kind == IPC_FRAME_POST || kind == IPC_FRAME_BYE;
+    if ((has_no_id && call_id != 0) || (size_t)(r.end - r.at) < length)
         return ERR_PROTOCOL;
     *ret = (struct ipc_frame){(enum ipc_frame_kind)kind, type, call_id, fd_count, span_of(r.at, length)};
     *packet = span_skip(*packet, IPC_FRAME_HEADER_BYTES + length);

@@ -71,6 +71,7 @@ enum ipc_frame_kind {
     IPC_FRAME_CALL,
     IPC_FRAME_REPLY,
     IPC_FRAME_REFUSAL, /* instead of a reply; the body is one octet: again, limit */
+    IPC_FRAME_BYE,     /* the sender ends in order; no body, nothing follows */
     IPC_FRAME_KIND_COUNT,
 };
 

@@ -71,6 +71,11 @@ ipc_hub_free(struct fiber *f, struct ipc_hub *hub)
         return;
     ASSERT(!hub->is_closing);
     hub->role_table.table = NULL; /* requests that come now wait, and end with their channels */
+    LIST_FOR_EACH(node, &hub->channels) {
+        struct ipc_channel *ch = CONTAINER_OF(node, struct ipc_channel, node);
+        if (!ch->is_ended)
+            channel_put_bye(ch);
+    }
     if (ipc_hub_flush(f, deadline_in(hub->rt, IPC_LAST_WORDS_NS), hub) == ERR_OK)
         (void)!fiber_yield(f); /* the packet taken last is on its way */
     end_all(hub);

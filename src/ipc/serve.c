@@ -379,6 +379,11 @@ take_frame(struct incoming *in)
     in->message_name = "?";
     struct span rest = in->rest;
     TRY(ipc_frame_take(&rest, &frame));
+    if (frame.kind == IPC_FRAME_BYE) {
+        in->channel->has_peer_said_bye = true;
+        in->rest = rest;
+        return frame.body.len == 0 && frame.fd_count == 0 ? ERR_OK : ERR_PROTOCOL;
+    }
     if (frame.fd_count > in->fd_count || !is_allowed(in->channel, &frame))
         return ERR_PROTOCOL;
     in->message_name = ipc_types[frame.type].name;

@@ -278,7 +278,7 @@ on_channel_closed(void *ctx, const struct ipc_closed *closed)
     if (closed->why == ERR_PROTOCOL)
         log_write(&p->log, LOG_PEER_PROTOCOL, LOG_TEXT(KEY_ROLE, role), LOG_U64(KEY_INSTANCE, closed->instance),
                   LOG_CSTR(KEY_NAME, closed->message_name));
-    else if (closed->role != ROLE_EDGE && !closed->was_replaced && !rt_is_stopping(p->rt)) /* edges come and go */
+    else if (!closed->was_orderly && !closed->was_replaced && !rt_is_stopping(p->rt))
         log_write(&p->log, LOG_PEER_LOST, LOG_TEXT(KEY_ROLE, role), LOG_U64(KEY_INSTANCE, closed->instance),
                   LOG_ERR(KEY_ERROR, closed->why));
     if (closed->role == ROLE_PARENT && closed->why != ERR_CANCELED) {

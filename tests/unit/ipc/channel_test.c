@@ -816,6 +816,7 @@ static const struct {
     {"descriptor it has no field for", IPC_FRAME_POST, IPC_TYPE_MESSAGE_ABORT, 0, 1, 8, 1, 0},
     {"descriptor no frame claims", IPC_FRAME_POST, IPC_TYPE_MESSAGE_ABORT, 0, 0, 8, 2, 0},
     {"claimed descriptor that is not there", IPC_FRAME_POST, IPC_TYPE_MESSAGE_ABORT, 0, 1, 8, 0, 0},
+    {"bye with something to say", IPC_FRAME_BYE, IPC_TYPE_MESSAGE_ABORT, 0, 0, 8, 0, 0},
     {"frame cut", IPC_FRAME_POST, IPC_TYPE_MESSAGE_ABORT, 0, 0, 8, 0, 1},
 };
 
@@ -960,6 +961,7 @@ SCENE(the_end_of_a_channel_is_reported)
     assert_int_equal(closed.instance, 7);
     assert_int_equal(closed.why, ERR_CLOSED);
     assert_false(closed.was_replaced);
+    assert_false(closed.was_orderly);
     pair(fds);
     attach(w, w->queue, ROLE_EDGE, 8, fds[0]);
     uint8_t packet[64];
@@ -969,6 +971,14 @@ SCENE(the_end_of_a_channel_is_reported)
     assert_int_equal(closed.why, ERR_PROTOCOL);
     assert_string_equal(closed.message_name, "message_abort");
     close(fds[1]);
+    /* One that ends in order says so. */
+    connect_both(w);
+    ipc_hub_free(w->f, w->edge);
+    w->edge = NULL;
+    rest(w, 10);
+    assert_int_equal(closed.instance, 3);
+    assert_int_equal(closed.why, ERR_CLOSED);
+    assert_true(closed.was_orderly);
     ipc_hub_on_closed(w->queue, NULL, NULL);
 }
 

@@ -243,7 +243,9 @@ frames_are_exact(void **state)
         {"half a header", "\0\0\0\0\1\0\1\0\5\0\0", 11, ERR_PROTOCOL},
         {"body cut", "\2\0\0\0\1\0\0\0\0\0\0\0a", 13, ERR_PROTOCOL},
         {"length beyond everything", "\xff\xff\xff\xff\1\0\0\0\0\0\0\0a", 13, ERR_PROTOCOL},
-        {"no such kind", "\0\0\0\0\1\0\4\0\0\0\0\0", 12, ERR_PROTOCOL},
+        {"bye", "\0\0\0\0\0\0\4\0\0\0\0\0", 12, ERR_OK},
+        {"no such kind", "\0\0\0\0\1\0\5\0\0\0\0\0", 12, ERR_PROTOCOL},
+        {"bye with a call id", "\0\0\0\0\0\0\4\0\1\0\0\0", 12, ERR_PROTOCOL},
         {"too many descriptors", "\0\0\0\0\1\0\0\3\0\0\0\0", 12, ERR_PROTOCOL},
         {"post with a call id", "\0\0\0\0\1\0\0\0\1\0\0\0", 12, ERR_PROTOCOL},
     };
