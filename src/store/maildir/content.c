@@ -51,6 +51,8 @@ struct newline_count {
 static void
 newlines_count(struct newline_count *n, struct span s)
 {
+    if (span_is_empty(s))
+        return;
     for (size_t i = 0; i < s.len; i++)
         n->cr += s.data[i] == '\r';
     const uint8_t *at = s.data, *end = s.data + s.len;
@@ -60,8 +62,7 @@ newlines_count(struct newline_count *n, struct span s)
         n->bare_lf += before != '\r';
         at++;
     }
-    if (s.len > 0)
-        n->last = s.data[s.len - 1];
+    n->last = s.data[s.len - 1];
 }
 
 /* Every CR is followed by LF exactly when each LF follows a CR and there are as many of both. */
@@ -97,7 +98,7 @@ section_read(const struct maildir_content *c, uint8_t *chunk, struct buf *sectio
 static void
 octets_append(struct buf *to, struct span s, bool drops_cr)
 {
-    if (!drops_cr) {
+    if (!drops_cr || span_is_empty(s)) {
         buf_append(to, s);
         return;
     }
