@@ -33,7 +33,7 @@ run-directory $demo/run;
 sendmail { drop-directory none; }
 local { aliases none; }
 resolver { reverse-dns off; }
-users { edge 61001; queue 61002; local 61003; resolver 61004; directory 61005; control 61006; }
+users { edge 61001; queue 61002; local 61003; resolver 61004; directory 61005; control 61006; group 61000; }
 
 include conf.d/*.conf;
 CONF
@@ -82,7 +82,7 @@ The log is in var/demo/log.
 
 In another terminal, send a first mail:
 
-  printf 'Subject: Hello\n\nA first mail.\n' | curl -s smtp://127.0.0.1:$port/there --mail-from bob@example.test --mail-rcpt alice@example.test -T -
+  printf 'Subject: Hello\n\nA first mail.\n' | curl -s --crlf smtp://127.0.0.1:$port/there --mail-from bob@example.test --mail-rcpt alice@example.test -T -
 
   python3 -c "import smtplib; smtplib.SMTP('127.0.0.1', $port).sendmail('bob@example.test', ['alice@example.test'], 'Subject: Hello\r\n\r\nA first mail.\r\n')"
 

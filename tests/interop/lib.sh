@@ -68,7 +68,7 @@ run-directory $scratch/run;
 sendmail { drop-directory $scratch/drop; }
 local { aliases none; }
 resolver { reverse-dns off; }
-users { edge 61001; queue 61002; local 61003; resolver 61004; directory 61005; control 61006; }
+users { edge 61001; queue 61002; local 61003; resolver 61004; directory 61005; control 61006; group 61000; }
 ${1:-}
 CONF
 }
