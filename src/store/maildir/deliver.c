@@ -373,13 +373,14 @@ batch_run(struct batch *b)
         box_close(&b->boxes[i]);
 }
 
-/* Paths and names of our own making only: one '/' in a path, none in a name, no component that begins with '.'. */
+/* Paths and names of our own making only: at most one '/' in a path, none in a name, no component begins with '.'. */
 static bool
 names_are_safe(const struct maildir_delivery *d)
 {
     const char *slash = strchr(d->mailbox, '/');
-    return slash != NULL && slash != d->mailbox && d->mailbox[0] != '.' && slash[1] != '.' && slash[1] != '\0' &&
-           strchr(slash + 1, '/') == NULL && strlen(d->mailbox) < MAILDIR_PATH_MAX && d->name[0] != '\0' &&
+    const char *last = slash == NULL ? d->mailbox : slash + 1;
+    return d->mailbox[0] != '.' && d->mailbox[0] != '/' && last[0] != '.' && last[0] != '\0' &&
+           strchr(last, '/') == NULL && strlen(d->mailbox) < MAILDIR_PATH_MAX && d->name[0] != '\0' &&
            d->name[0] != '.' && strchr(d->name, '/') == NULL && strlen(d->name) < MAILDIR_NAME_MAX;
 }
 

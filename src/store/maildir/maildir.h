@@ -68,7 +68,7 @@ enum maildir_outcome {
 
 /* One delivery: the first part is the caller's, borrowed until the call returns; the second is the answer. */
 struct maildir_delivery {
-    const char *mailbox;       /* of maildir_path_format() */
+    const char *mailbox;       /* of maildir_path_format(), or a single name not beginning with '.' */
     const char *name;          /* of maildir_name_next() */
     struct span sender;        /* reverse path without <>, empty for the null sender; no CR, LF or NUL */
     struct span recipient;     /* for Delivered-To; likewise */
