@@ -28,6 +28,7 @@ struct cli_command {
 
 int cmd_check(const struct cli *cli, int argc, char **argv);
 int cmd_domain(const struct cli *cli, int argc, char **argv);
+int cmd_spool(const struct cli *cli, int argc, char **argv);
 int cmd_account(const struct cli *cli, int argc, char **argv);
 /* queue, alias, aliases: "queue list x" is the verb "queue-list x". */
 int cmd_two_words(const struct cli *cli, int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct cli_command commands[] = {
     {"domain", "domain add DOMAIN [postmaster=ADDRESS]", "write conf.d/DOMAIN.conf and reload", cmd_domain},
     {"reload", "reload", "take the changed configuration, if it is valid", cmd_one_word},
     {"stop", "stop", "finish what is under way and end", cmd_one_word},
+    {"spool", "spool verify | spool list | spool export QUEUE-ID", "look into the spool, also without the server", cmd_spool},
 };
 
 int

@@ -176,7 +176,7 @@ deliver_recipient(struct fiber *f, struct task *task, struct envelope_recipient 
         .name = recipient->target_name,
         .detail = recipient->target_detail,
         .recipient = recipient->address,
-        .original = recipient->orcpt,
+        .original = recipient->original,
         .sender = span_is_empty(recipient->list_sender) ? envelope->sender : recipient->list_sender,
         .client_address = envelope->client_address,
         .envid = envelope->envid,

@@ -109,6 +109,7 @@ append_recipient(struct walk *walk, size_t parent, const struct ipc_recipient_ex
     const struct envelope_recipient *from = &envelope->recipients[parent];
     envelope->recipients[envelope->recipient_count++] = (struct envelope_recipient){
         .address = target->name,
+        .original = span_is_empty(from->original) ? from->address : from->original,
         .orcpt = from->orcpt,
         .notify = from->notify,
         .depth = from->depth + 1,

@@ -47,6 +47,7 @@ enum recipient_tag {
     RCPT_STATUS = 11,
     RCPT_REASON = 12,
     RCPT_LIST_SENDER = 13,
+    RCPT_ORIGINAL = 14,
 };
 
 enum { ITEM_HEADER_BYTES = 6 };
@@ -98,6 +99,7 @@ static const struct field recipient_fields[] = {
     R(RCPT_STATUS, FIELD_TEXT, status, 0),
     R(RCPT_REASON, FIELD_TEXT, reason, 0),
     R(RCPT_LIST_SENDER, FIELD_TEXT, list_sender, 0),
+    R(RCPT_ORIGINAL, FIELD_TEXT, original, 0),
 };
 
 /* Every enum of an envelope is stored as its unsigned value. */

@@ -46,6 +46,7 @@ enum recipient_target {
 
 struct envelope_recipient {
     struct span address;        /* forward path as the client gave it, without <> and source route */
+    struct span original;       /* the address of the transaction it came from by expansion; empty: `address` itself */
     struct span orcpt;          /* decoded "type;address" of ORCPT, empty when not given */
     unsigned notify;            /* enum envelope_notify */
     enum recipient_state state;
