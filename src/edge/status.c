@@ -94,6 +94,16 @@ serve_role_status(UNUSED struct fiber *f, void *ctx, UNUSED struct ipc_peer *fro
     ret->counters_count = count;
 }
 
+static void
+serve_intake_state(UNUSED struct fiber *f, void *ctx, UNUSED struct ipc_peer *from, const struct ipc_intake_state *message,
+                   UNUSED struct arena *mem)
+{
+    struct edge *edge = ctx;
+    if (edge != NULL)
+        edge->disk_full_until_ns = message->is_full ? rt_now_ns(edge->rt) + EDGE_DISK_FULL_NS : 0;
+}
+
 const struct ipc_edge_service edge_service = {
+    .intake_state = serve_intake_state,
     .role_status = serve_role_status,
 };

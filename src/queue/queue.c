@@ -15,6 +15,7 @@ enum {
     SPACE_LOOK_MS = 1000,
     SCHEDULE_MESSAGES_MAX = 100 * 1000 * 1000,
     LARGE_SYNCS_AT_ONCE = 2,
+    EDGES_MAX = 256,
 };
 
 static const struct ipc_queue_service service = {
@@ -155,6 +156,19 @@ space_run(void *arg)
     look->status = disk_space(look->dir, &look->space);
 }
 
+/* So that MAIL is refused at once, and not after the data (RFC 1870 §6.1). */
+static void
+tell_edges(struct queue *queue, bool is_full)
+{
+    struct ipc_link *links[EDGES_MAX];
+    size_t count = ipc_hub_links(queue->env->hub, ROLE_EDGE, links, EDGES_MAX);
+    const struct ipc_intake_state post = {.is_full = is_full};
+    for (size_t i = 0; i < count; i++) {
+        enum err e = ipc_post_intake_state(links[i], &post);
+        (void)e; /* said again in a second */
+    }
+}
+
 /* New mail is refused while less than free-space-factor times message-size is free (or few inodes). */
 static void
 watch_space(struct fiber *f, void *arg)
@@ -169,6 +183,8 @@ watch_space(struct fiber *f, void *arg)
         bool is_low = look.space.free_bytes < wanted || look.space.free_inodes < 100;
         if (is_low && !queue->is_low_on_space)
             log_write(queue->log, LOG_DISK_FULL, LOG_U64(KEY_SIZE, look.space.free_bytes), LOG_POS(KEY_RULE, limits->free_space_factor.pos));
+        if (is_low || queue->is_low_on_space)
+            tell_edges(queue, is_low);
         queue->is_low_on_space = is_low;
     } while (fiber_sleep(f, deadline_in(queue->rt, SPACE_LOOK_MS * NS_PER_MS)) == ERR_OK);
 }
