@@ -161,11 +161,39 @@ write_results(struct fiber *f, struct task *task)
 
 /* --- one recipient ------------------------------------------------------------------------------------------------------------------------- */
 
+/*
+ * The user's ~/.forward names addresses: they become recipients in the same write in which this one ends (I3). What was done
+ * beside that, into a mailbox or by a command, counts with it.
+ */
 static void
-deliver_recipient(struct fiber *f, struct task *task, struct envelope_recipient *recipient)
+record_forwarded(struct task *task, size_t index, const struct ipc_deliver_reply *reply)
+{
+    struct queue *queue = task->queue;
+    struct envelope *envelope = &task->envelope;
+    size_t before = envelope->recipient_count;
+    struct span status = reply->status, reason = reply->text;
+    bool is_taken = queue_forward(queue, envelope, &task->mem, index, reply->forwards, &status, &reason);
+    struct envelope_recipient *recipient = &envelope->recipients[index];
+    if (!is_taken || reply->class == DELIVERY_FAILED) {
+        queue_recipient_failed(queue, recipient, DELIVERY_FAILED, status, reason);
+        record_failure(task, recipient);
+        return;
+    }
+    recipient->state = RECIPIENT_EXPANDED;
+    recipient->attempts++;
+    recipient->status = status;
+    recipient->reason = reason;
+    note_result(task, recipient, TRAIL_DONE, reason);
+    log_write(queue->log, LOG_MESSAGE_EXPANDED, LOG_ID(KEY_ID, task->id), LOG_TEXT(KEY_TO, recipient->address),
+              LOG_U64(KEY_COUNT, envelope->recipient_count - before));
+}
+
+static void
+deliver_recipient(struct fiber *f, struct task *task, size_t index)
 {
     struct queue *queue = task->queue;
     const struct envelope *envelope = &task->envelope;
+    struct envelope_recipient *recipient = &envelope->recipients[index];
     if (recipient->target == TARGET_DISCARD) {
         record_done(task, recipient, SPAN("2.0.0"), SPAN("discarded, as its alias says"));
         return;
@@ -189,11 +217,14 @@ deliver_recipient(struct fiber *f, struct task *task, struct envelope_recipient 
     struct ipc_deliver_reply reply;
     struct deadline by = deadline_in(queue->rt, config_duration_ns(queue->env->config->delivery.attempt_time_ms));
     enum err e = ipc_deliver(f, by, ipc_hub_link(queue->env->hub, ROLE_LOCAL), &request, &task->mem, &reply);
+    recipient = &envelope->recipients[index]; /* others may have added recipients meanwhile */
     if (e == ERR_CLOSED)
         task->has_crashed = true;
     if (e != ERR_OK) {
         queue_recipient_failed(queue, recipient, DELIVERY_DEFERRED, SPAN("4.3.0"), span_from_cstr(err_name(e)));
         record_failure(task, recipient);
+    } else if (!span_is_empty(reply.forwards) && reply.class != DELIVERY_DEFERRED) {
+        record_forwarded(task, index, &reply);
     } else if (reply.class == DELIVERY_DONE) {
         record_done(task, recipient, reply.status, reply.text);
     } else {
@@ -209,25 +240,30 @@ struct share {
     int64_t now_us;
 };
 
-static struct envelope_recipient *
-share_take(struct share *share)
+/* The next recipient to deliver to. Those that were added meanwhile have no target yet: the next attempt is theirs. */
+static bool
+share_take(struct share *share, size_t *ret_index)
 {
-    struct envelope *envelope = &share->task->envelope;
+    const struct envelope *envelope = &share->task->envelope;
     while (share->next < envelope->recipient_count) {
-        struct envelope_recipient *recipient = &envelope->recipients[share->next++];
-        if (recipient->state == RECIPIENT_PENDING && recipient->next_attempt_us <= share->now_us)
-            return recipient;
+        size_t index = share->next++;
+        const struct envelope_recipient *recipient = &envelope->recipients[index];
+        if (recipient->state == RECIPIENT_PENDING && recipient->target != TARGET_UNEXPANDED &&
+            recipient->next_attempt_us <= share->now_us) {
+            *ret_index = index;
+            return true;
+        }
     }
-    return NULL;
+    return false;
 }
 
 static void
 deliver_share(struct fiber *f, void *arg)
 {
     struct share *share = arg;
-    struct envelope_recipient *recipient;
-    while (!fiber_is_canceled(f) && (recipient = share_take(share)) != NULL) {
-        deliver_recipient(f, share->task, recipient);
+    size_t index;
+    while (!fiber_is_canceled(f) && share_take(share, &index)) {
+        deliver_recipient(f, share->task, index);
         write_results(f, share->task);
     }
 }
@@ -237,9 +273,9 @@ deliver_due(struct fiber *f, struct task *task, int64_t now_us)
 {
     struct share share = {.task = task, .now_us = now_us};
     if (task->envelope.recipient_count == 1) {
-        struct envelope_recipient *recipient = share_take(&share);
-        if (recipient != NULL)
-            deliver_recipient(f, task, recipient);
+        size_t index;
+        if (share_take(&share, &index))
+            deliver_recipient(f, task, index);
         return;
     }
     struct fiber_group group;
@@ -254,14 +290,24 @@ deliver_due(struct fiber *f, struct task *task, int64_t now_us)
 
 /* --- one attempt ------------------------------------------------------------------------------------------------------------------------------ */
 
-/* Recipients that cannot be expanded were given their failure already; say so as for the others. */
+/* How often each recipient was tried before; NULL without memory. */
+static uint32_t *
+attempts_note(struct task *task)
+{
+    uint32_t *attempts = arena_alloc(&task->mem, (task->envelope.recipient_count + 1) * sizeof(*attempts));
+    for (size_t i = 0; attempts != NULL && i < task->envelope.recipient_count; i++)
+        attempts[i] = task->envelope.recipients[i].attempts;
+    return attempts;
+}
+
+/* Recipients that cannot be expanded were given their failure already, just now; say so as for the others. */
 static void
-record_expansion_failures(struct task *task, int64_t now_us)
+record_expansion_failures(struct task *task, const uint32_t *attempts, size_t count)
 {
     for (size_t i = 0; i < task->envelope.recipient_count; i++) {
         struct envelope_recipient *recipient = &task->envelope.recipients[i];
-        bool is_failed = recipient->state == RECIPIENT_HELD || recipient->next_attempt_us > now_us;
-        if (recipient->target == TARGET_UNEXPANDED && is_failed && recipient->state != RECIPIENT_EXPANDED)
+        bool is_tried = recipient->attempts != (i < count ? attempts[i] : 0);
+        if (recipient->target == TARGET_UNEXPANDED && is_tried && recipient->state != RECIPIENT_EXPANDED)
             record_failure(task, recipient);
     }
 }
@@ -273,8 +319,12 @@ attempt(struct fiber *f, struct task *task)
     int64_t now_us = rt_wall_us(queue->rt);
     TRY(load_state(f, task));
     bool is_changed = false;
+    size_t count = task->envelope.recipient_count;
+    const uint32_t *attempts = attempts_note(task);
+    if (attempts == NULL)
+        return ERR_LIMIT;
     TRY(queue_expand(f, queue, &task->envelope, &task->mem, now_us, &is_changed));
-    record_expansion_failures(task, now_us);
+    record_expansion_failures(task, attempts, count);
     if (is_changed) /* what it was replaced by is durable before any of it is delivered (I3) */
         TRY(queue_write_state(f, queue, task->id, &task->envelope));
     TRY(load_content(f, task));
@@ -447,8 +497,9 @@ deliver_main(struct fiber *f, void *arg)
 static bool
 may_begin(const struct queue *queue)
 {
-    size_t most = queue->env->config->delivery.concurrency.value;
-    if (queue->is_draining || queue->is_someone_alone || queue->committer.is_failed)
+    const struct config_delivery *config = &queue->env->config->delivery;
+    size_t most = config->concurrency.value;
+    if (config->is_paused.value || queue->is_draining || queue->is_someone_alone || queue->committer.is_failed)
         return false;
     return queue->deliveries < most && queue->fibers < most * FIBERS_PER_DELIVERY && queue->schedule.ready_count > 0;
 }

@@ -45,6 +45,7 @@ queue_on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const st
         {SPAN("spool_index_bytes"), stats.index_bytes},
         {SPAN("spool_segments"), stats.segments},
         {SPAN("spool_copied_bytes_total"), stats.copied_bytes},
+        {SPAN("paused"), queue->env->config->delivery.is_paused.value},
         {SPAN("disk_full"), stats.is_disk_full || queue->is_low_on_space},
     };
     struct ipc_counter *copy = arena_alloc(mem, sizeof(counters));
