@@ -52,6 +52,7 @@ static const struct row rows[] = {
     {"control", true, NETWORK_NEVER},
     {"web", false, NETWORK_NEVER},
     {"fetch", false, NETWORK_ALWAYS},
+    {"drop", false, NETWORK_NEVER}, /* godwit-drop: it has connected already */
 };
 
 static const struct row *

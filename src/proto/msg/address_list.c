@@ -334,3 +334,35 @@ address_list_parse(struct span text, struct arena *mem, struct address_list *ret
     *ret = p.list;
     return ERR_OK;
 }
+
+/* Whether a local part can stand without quotes: atoms with single dots between. */
+static bool
+is_dot_atom(struct span local)
+{
+    bool was_dot = true;
+    for (size_t i = 0; i < local.len; i++) {
+        bool is_dot = local.data[i] == '.';
+        if (is_dot ? was_dot : !is_atom_octet(local.data[i]))
+            return false;
+        was_dot = is_dot;
+    }
+    return !was_dot;
+}
+
+enum err
+address_list_item_format(const struct address_list_item *item, struct buf *to)
+{
+    bool is_quoted = item->local.len > 0 && !is_dot_atom(item->local);
+    TRY(buf_append(to, is_quoted ? SPAN("<\"") : SPAN("<")));
+    for (size_t i = 0; i < item->local.len; i++) {
+        if (is_quoted && (item->local.data[i] == '"' || item->local.data[i] == '\\'))
+            TRY(buf_append_octet(to, '\\'));
+        TRY(buf_append_octet(to, item->local.data[i]));
+    }
+    if (is_quoted)
+        TRY(buf_append_octet(to, '"'));
+    if (item->domain.len > 0)
+        TRY(buf_append_octet(to, '@'));
+    TRY(buf_append(to, item->domain));
+    return buf_append_octet(to, '>');
+}

@@ -11,8 +11,7 @@
 #define GODWIT_PROTO_MSG_ADDRESS_LIST_H
 
 #include "base/arena.h"
-#include "base/err.h"
-#include "base/span.h"
+#include "base/buf.h"
 
 enum {
     ADDRESS_LIST_COMMENT_DEPTH_MAX = 64, /* comments inside comments; deeper is ERR_SYNTAX */
@@ -36,5 +35,8 @@ struct address_list {
  * empty group); ERR_SYNTAX for what is no list; ERR_LIMIT when it does not fit. *ret is untouched on failure.
  */
 NODISCARD enum err address_list_parse(struct span text, struct arena *mem, struct address_list *ret);
+
+/* Append an address so that address_list_parse() reads the same again: in brackets, quoted where it must be. ERR_LIMIT. */
+NODISCARD enum err address_list_item_format(const struct address_list_item *item, struct buf *to);
 
 #endif
