@@ -94,6 +94,7 @@ static void
 reply_make(const struct delivery_verdict *v, struct arena *mem, struct ipc_deliver_reply *ret)
 {
     ret->class = (uint8_t)v->class;
+    ret->forwards = v->forwards; /* in `mem` already */
     if (arena_copy(mem, span_from_cstr(v->status), &ret->status) && arena_copy(mem, buf_span(&v->text), &ret->text))
         return;
     /* What was done stays done, whatever there is room to say about it. */

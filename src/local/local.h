@@ -16,7 +16,6 @@
 enum {
     LOCAL_DELIVERIES_MAX = 256,    /* in hand at once */
     LOCAL_WAIT_S = 60,             /* for a place among them */
-    LOCAL_SYSTEM_USER_WAIT_S = 300,
 };
 
 /* Serve until the process is asked to stop and what is in hand is done. */

@@ -32,6 +32,7 @@ struct delivery_verdict {
     char status[LOCAL_STATUS_MAX]; /* "4.2.2", with a NUL */
     struct buf text;               /* over `text_octets` */
     uint8_t text_octets[LOCAL_TEXT_MAX];
+    struct span forwards;          /* addresses instead of the recipient, one a line; in the delivery's `mem` */
 };
 
 /* Set a verdict; `format` as printf. Foreign octets go through escape_append_reply() into v->text instead. */

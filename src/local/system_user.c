@@ -14,15 +14,14 @@ verdict_from_reply(struct delivery *d, const struct ipc_deliver_user_reply *repl
 {
     struct delivery_verdict *v = &d->verdict;
     char status[LOCAL_STATUS_MAX];
-    bool is_sound = reply->class <= DELIVERY_FAILED && span_to_cstr(reply->status, status, sizeof(status));
-    if (!is_sound || !span_is_empty(reply->forwards)) {
-        verdict_set(v, DELIVERY_DEFERRED, "4.3.5",
-                    is_sound ? "the user forwards mail to other addresses, which this queue does not take up"
-                             : "the delivery process gave no sound answer");
+    if (reply->class > DELIVERY_FAILED || !span_to_cstr(reply->status, status, sizeof(status))) {
+        verdict_set(v, DELIVERY_DEFERRED, "4.3.5", "the delivery process gave no sound answer");
         return;
     }
     verdict_set(v, (enum delivery_class)reply->class, status, "%s", "");
     escape_append_reply(reply->text, &v->text);
+    if (reply->class != DELIVERY_DEFERRED)
+        v->forwards = reply->forwards;
 }
 
 void
@@ -49,9 +48,8 @@ local_deliver_system_user(struct fiber *f, struct delivery *d)
         return;
     }
     enum err e = disk_memory_fd(rt_disk(local->rt), from->content, &request.content);
-    struct deadline by = deadline_earlier(d->by, deadline_in(local->rt, LOCAL_SYSTEM_USER_WAIT_S * NS_PER_S));
     if (e == ERR_OK)
-        e = ipc_deliver_user(f, by, ipc_hub_link(local->env->hub, ROLE_PARENT), &request, d->mem, &reply);
+        e = ipc_deliver_user(f, d->by, ipc_hub_link(local->env->hub, ROLE_PARENT), &request, d->mem, &reply);
     rt_fd_close(local->rt, request.content);
     if (e == ERR_OK)
         verdict_from_reply(d, &reply);

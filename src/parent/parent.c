@@ -102,6 +102,7 @@ parent_run(struct fiber *f, void *arg)
     cond_init(&parent->changed);
     cond_init(&parent->reload_wanted);
     semaphore_init(&parent->outside_jobs, OUTSIDE_JOBS_AT_ONCE);
+    cond_init(&parent->user_delivery_ended);
     fiber_group_init(&parent->fibers, f);
     ipc_hub_on_closed(parent->hub, on_channel_closed, parent);
     ipc_hub_serve(parent->hub, &parent_service, parent);

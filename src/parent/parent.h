@@ -168,6 +168,10 @@ struct parent {
     enum reload_outcome reload_outcome;
     struct buf reload_text;    /* what was wrong, or that nothing was */
     struct semaphore outside_jobs; /* open.c: look-ups and connects under way */
+
+    /* deliver_spawn.c */
+    size_t user_deliveries; /* under way, of at most local { processes } */
+    struct cond user_delivery_ended;
 };
 
 /* --- spawn.c ---------------------------------------------------------------------------------------------------- */

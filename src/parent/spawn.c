@@ -68,6 +68,10 @@ executables_open(struct parent *parent)
         fprintf(stderr, "godwitd: %s: %s\n", path, e == ERR_NOT_FOUND ? "there is no such file" : "cannot be executed");
         is_good = false;
     }
+    /* Run for each delivery to a user of the machine; without it those wait. */
+    char path[2 * PARENT_PATH_MAX];
+    if (executable_find(parent, ipc_role_name(ROLE_DELIVER), path, sizeof(path), &parent->executables[ROLE_DELIVER]) != ERR_OK)
+        parent->executables[ROLE_DELIVER] = -1;
     return is_good;
 }
 

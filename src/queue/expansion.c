@@ -11,8 +11,9 @@
 
 #include "net/trail.h"
 #include "proto/addr/mailbox.h"
+#include "text/ascii.h"
 
-enum { RECIPIENT_ADDRESS_MAX = 512, RETRY_JITTER_PARTS = 10 };
+enum { RECIPIENT_ADDRESS_MAX = 512, RETRY_JITTER_PARTS = 10, FORWARD_NAME_MAX = 64 };
 
 /* --- failing ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -98,14 +99,11 @@ grow(struct walk *walk)
     return ERR_OK;
 }
 
-/* Append one recipient that number `parent` stands for, unless the walk has been there. */
-static enum err
-append_recipient(struct walk *walk, size_t parent, const struct ipc_recipient_expand_reply *reply, const struct ipc_target *target)
+/* Append one recipient that number `parent` stands for; there is room. */
+static void
+append_at_end(struct walk *walk, size_t parent, const struct ipc_recipient_expand_reply *reply, const struct ipc_target *target)
 {
     struct envelope *envelope = walk->envelope;
-    if (is_known(envelope, target->name))
-        return ERR_OK;
-    TRY(grow(walk));
     const struct envelope_recipient *from = &envelope->recipients[parent];
     envelope->recipients[envelope->recipient_count++] = (struct envelope_recipient){
         .address = target->name,
@@ -119,6 +117,16 @@ append_recipient(struct walk *walk, size_t parent, const struct ipc_recipient_ex
         .quota_bytes = target->quota_bytes,
         .list_sender = reply->keeps_sender ? from->list_sender : reply->sender,
     };
+}
+
+/* The same, unless the walk has been there. */
+static enum err
+append_recipient(struct walk *walk, size_t parent, const struct ipc_recipient_expand_reply *reply, const struct ipc_target *target)
+{
+    if (is_known(walk->envelope, target->name))
+        return ERR_OK;
+    TRY(grow(walk));
+    append_at_end(walk, parent, reply, target);
     return ERR_OK;
 }
 
@@ -218,4 +226,69 @@ queue_expand(struct fiber *f, struct queue *queue, struct envelope *envelope, st
     }
     *ret_changed = envelope->recipient_count != before;
     return ERR_OK;
+}
+
+/* --- what users forward ----------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Whether the message goes there anyway. A recipient that was replaced itself does not count: his place is taken by others, and
+ * among those may be the very one who forwards. Then both go round until expansion-depth holds them, rather than vanish.
+ */
+static bool
+is_served(const struct envelope *envelope, struct span address)
+{
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        if (envelope->recipients[i].state != RECIPIENT_EXPANDED &&
+            span_equal_nocase(envelope->recipients[i].address, address))
+            return true;
+    return false;
+}
+
+static bool
+forward_is_address(struct span address)
+{
+    struct mailbox mailbox;
+    if (span_find(address, '@') < address.len)
+        return mailbox_parse(address, true, &mailbox) == ADDR_OK;
+    return address.len > 0 && address.len <= FORWARD_NAME_MAX && address.data[0] != ':' && ascii_all(address, ASCII_GRAPH);
+}
+
+static bool
+forward_refuse(const char *status, const char *reason, struct span *ret_status, struct span *ret_reason)
+{
+    *ret_status = span_from_cstr(status);
+    *ret_reason = span_from_cstr(reason);
+    return false;
+}
+
+bool
+queue_forward(struct queue *queue, struct envelope *envelope, struct arena *mem, size_t index, struct span forwards,
+              struct span *ret_status, struct span *ret_reason)
+{
+    const struct config_delivery *config = &queue->env->config->delivery;
+    struct walk walk = {.queue = queue, .envelope = envelope, .mem = mem, .room = envelope->recipient_count};
+    const struct ipc_recipient_expand_reply keeps = {.keeps_sender = true};
+    size_t before = envelope->recipient_count;
+    if (envelope->recipients[index].depth >= config->expansion_depth.value)
+        return forward_refuse("5.4.6", "more ~/.forward files and aliases lead to one another than expansion-depth allows",
+                              ret_status, ret_reason);
+    while (!span_is_empty(forwards)) {
+        struct span address = forwards, rest = SPAN_EMPTY;
+        span_cut(forwards, '\n', &address, &rest);
+        forwards = rest;
+        const char *reason = NULL;
+        if (!forward_is_address(address))
+            reason = "an address in ~/.forward cannot be used";
+        else if (envelope->recipient_count >= config->expansion_recipients.value)
+            reason = "~/.forward leads to more recipients than expansion-recipients allows";
+        else if (!is_served(envelope, address) && grow(&walk) != ERR_OK)
+            reason = "no memory for what ~/.forward says";
+        if (reason != NULL) {
+            envelope->recipient_count = before;
+            return forward_refuse("5.1.3", reason, ret_status, ret_reason);
+        }
+        if (!is_served(envelope, address))
+            append_at_end(&walk, index, &keeps, &(struct ipc_target){.kind = TARGET_UNEXPANDED, .name = address});
+    }
+    return true;
 }

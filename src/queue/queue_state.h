@@ -69,6 +69,14 @@ void queue_dispatch(struct fiber *f, void *arg);
 NODISCARD enum err queue_expand(struct fiber *f, struct queue *queue, struct envelope *envelope, struct arena *mem,
                                 int64_t now_us, bool *ret_changed);
 
+/*
+ * Append the addresses in `forwards` (one a line) that recipient `index` is to be replaced by or to be joined by, in
+ * `mem`; one that is among the recipients already and was not replaced itself is not added again. Recipients may move.
+ * False: too many, too deep or not an address; *ret_status and *ret_reason say which, nothing was appended.
+ */
+bool queue_forward(struct queue *queue, struct envelope *envelope, struct arena *mem, size_t index, struct span forwards,
+                   struct span *ret_status, struct span *ret_reason);
+
 /* Record that the recipient failed for now (class DEFERRED: the next attempt is set) or for good (held). */
 void queue_recipient_failed(struct queue *queue, struct envelope_recipient *recipient, enum delivery_class class,
                             struct span status, struct span reason);
