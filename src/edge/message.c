@@ -113,8 +113,9 @@ needs_smtputf8(const struct transaction *tx)
 }
 
 /*
- * Our Received field, then the header section as it came, and an empty line where the message has none before its
- * body.
+ * Our Received field, then the header section as it came. A message that begins with its body gets an empty line, or
+ * its text would continue our field. One whose header section ends at a line that is no field keeps its octets: what
+ * it means is for its reader to say, and a line put in would break its signatures (RFC 5321 §6.4).
  */
 static enum err
 build_header(struct session *s, bool is_smtputf8, int64_t now_us, struct buf *to)
@@ -133,7 +134,7 @@ build_header(struct session *s, bool is_smtputf8, int64_t now_us, struct buf *to
     };
     TRY(received_format(&received, to));
     TRY(buf_append(to, header_block_span(&tx->intake.header)));
-    if (tx->intake.header.status == HEADER_BLOCK_NO_HEADER)
+    if (tx->intake.header.status == HEADER_BLOCK_NO_HEADER && header_block_span(&tx->intake.header).len == 0)
         TRY(buf_append(to, WIRE_CRLF));
     return ERR_OK;
 }

@@ -16,8 +16,8 @@ enum { HEADER_BLOCK_BYTES_MAX = 256 * 1024 /* default cap */ };
 enum header_block_status {
     HEADER_BLOCK_MORE,      /* the section has not ended */
     HEADER_BLOCK_ENDED,     /* ended by an empty line, which is its last line */
-    HEADER_BLOCK_NO_HEADER, /* ended before a line that is neither a field nor its continuation: that is body already,
-                               and whoever prepends fields must put an empty line between */
+    HEADER_BLOCK_NO_HEADER, /* ended before a line that is neither a field nor its continuation: that is body already;
+                               whoever prepends fields to an empty section must put an empty line between */
     HEADER_BLOCK_TOO_LARGE, /* past the cap: refuse the message, keep reading it */
 };
 
