@@ -80,7 +80,10 @@ find_room(const struct spool *spool, enum spool_use use, uint64_t bytes, uint64_
     const struct spool_segment *active = spool->active[0];
     bool needs_ready = active == NULL || !spool_segment_has_room(spool, active, bytes, count);
     if (needs_ready && !spool->is_ready_promised) {
-        uint32_t floor = SPOOL_READY_FOR_COMPACTION + (use == SPOOL_USE_ACCEPT ? SPOOL_READY_FOR_RESULTS : 0);
+        bool is_compaction_safe = spool_has_roomy(spool) || spool->relief == SPOOL_RELIEF_RESERVE;
+        uint32_t floor = is_compaction_safe ? 0 : SPOOL_READY_FOR_COMPACTION;
+        if (use == SPOOL_USE_ACCEPT)
+            floor += SPOOL_READY_FOR_RESULTS;
         if (spool->ready_count <= floor)
             return spool->is_disk_full ? ERR_FULL : ERR_AGAIN;
     }
@@ -262,7 +265,12 @@ spool_batch_add(struct spool_batch *batch, enum spool_use use, const struct spoo
         !fits_empty_segment(spool, len, total)))
         return ERR_AGAIN;
     bool needs_ready;
-    TRY(find_room(spool, use, len, total, &needs_ready));
+    enum err room = find_room(spool, use, len, total, &needs_ready);
+    if (room != ERR_OK) {
+        if (use == SPOOL_USE_RESULT && spool->relief == SPOOL_RELIEF_NONE)
+            spool->relief = SPOOL_RELIEF_WANTED;
+        return room;
+    }
     TRY(batch_reserve(batch, len, (uint32_t)total));
     size_t len_before = batch->len;
     uint32_t count_before = batch->count;
@@ -323,11 +331,9 @@ segment_rotate(struct spool *spool, uint8_t generation)
             fresh = spool->segments[i];
     if (fresh == NULL)
         return NULL;
-    struct spool_segment *ended = spool->active[generation];
-    if (ended != NULL) {
-        ended->state = SPOOL_SEGMENT_ENDED;
-        ended->ended_ns = spool->now_ns;
-    }
+    spool_segment_end(spool, generation, true);
+    if (generation == 0)
+        spool->relief = SPOOL_RELIEF_NONE;
     fresh->state = SPOOL_SEGMENT_ACTIVE;
     fresh->generation = generation;
     fresh->used_bytes = SPOOL_FIRST_BATCH;
@@ -352,12 +358,32 @@ spool_batch_place(struct spool_batch *batch)
     batch_place_in(batch, segment);
 }
 
+/* On a full disk: any older generation with room will do, so that no segment is begun for the sake of order. */
+static bool
+copies_go_elsewhere(struct spool_batch *batch, struct spool_segment **ret)
+{
+    struct spool *spool = batch->spool;
+    for (uint8_t generation = 1; generation < SPOOL_GENERATIONS; generation++) {
+        struct spool_segment *s = spool->active[generation];
+        if (s == NULL || !spool_segment_has_room(spool, s, batch->len, batch->count))
+            continue;
+        batch->generation = generation;
+        *ret = s;
+        return true;
+    }
+    return false;
+}
+
 enum err
 spool_batch_place_copies(struct spool_batch *batch)
 {
     struct spool *spool = batch->spool;
     struct spool_segment *segment = spool->active[batch->generation];
     if (segment == NULL || !spool_segment_has_room(spool, segment, batch->len, batch->count)) {
+        if (spool->is_disk_full && copies_go_elsewhere(batch, &segment)) {
+            batch_place_in(batch, segment);
+            return ERR_OK;
+        }
         if (spool->ready_count <= (spool->is_ready_promised ? 1u : 0u))
             return ERR_AGAIN;
         segment = segment_rotate(spool, batch->generation);
@@ -505,6 +531,7 @@ batch_apply(struct spool_batch *batch)
         segment->first_previous = batch->previous;
     }
     segment->last_sequence = batch->sequence;
+    segment->written_bytes += batch->len - SPOOL_BATCH_HEADER_BYTES;
     batch->spool->previous[batch->generation] = batch->sequence;
     batch->spool->batches++;
 }

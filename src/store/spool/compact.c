@@ -39,6 +39,34 @@ struct spool_compaction {
     struct spool_batch *batch;      /* owned */
 };
 
+/* The most bytes of records in one batch of copies: it fills its blocks. */
+static uint64_t
+chunk_bytes(const struct spool *spool)
+{
+    uint64_t most = spool->segment_bytes / 16;
+    if (most < 4 * SPOOL_BLOCK_BYTES)
+        most = 4 * SPOOL_BLOCK_BYTES;
+    return (most < CHUNK_BYTES ? most : CHUNK_BYTES) - SPOOL_BATCH_HEADER_BYTES;
+}
+
+bool
+spool_compaction_fits(const struct spool *spool, const struct spool_segment *segment)
+{
+    if (spool->ready_count > (spool->is_ready_promised ? 1u : 0u))
+        return true;
+    uint64_t full_batches = segment->live_bytes / chunk_bytes(spool);
+    uint64_t bytes = segment->live_bytes + full_batches * SPOOL_BLOCK_BYTES + SPOOL_BATCH_HEADER_BYTES;
+    uint64_t records = segment->live_bytes / SPOOL_RECORD_HEADER_BYTES;
+    if (records > segment->record_count)
+        records = segment->record_count;
+    for (uint8_t generation = 1; generation < SPOOL_GENERATIONS; generation++) {
+        const struct spool_segment *s = spool->active[generation];
+        if (s != NULL && spool_segment_has_room(spool, s, bytes, records))
+            return true;
+    }
+    return false;
+}
+
 struct spool_compaction *
 spool_compaction_new(struct spool *spool, struct spool_segment *segment)
 {
@@ -73,14 +101,8 @@ spool_compaction_free(struct spool_compaction *c)
 static bool
 record_is_live(const struct spool_compaction *c, struct message_id id, enum spool_kind kind, uint32_t offset)
 {
-    uint32_t number = spool_index_find(&c->spool->index, id);
-    if (number == SPOOL_ENTRY_NONE)
-        return false;
-    const struct spool_entry *e = spool_index_entry(&c->spool->index, number);
-    int which = kind == SPOOL_STATE ? 1 : 0;
-    uint8_t flag = kind == SPOOL_STATE ? SPOOL_ENTRY_STATE : kind == SPOOL_CONTENT ? SPOOL_ENTRY_CONTENT : SPOOL_ENTRY_DEAD;
-    return (e->flags & flag) != 0 && (e->flags & SPOOL_ENTRY_REMOVING) == 0 &&
-           e->segment[which] == c->segment->number && e->place[which].offset == offset;
+    const struct spool_entry *e = spool_entry_at(c->spool, id, kind, c->segment->number, offset);
+    return e != NULL && (e->flags & SPOOL_ENTRY_REMOVING) == 0;
 }
 
 /* --- jobs --------------------------------------------------------------------------------------------------------- */
@@ -121,9 +143,7 @@ static enum err
 run_read(struct spool_compaction *c)
 {
     struct spool_source source = spool_source_file(c->segment->file, c->spool->segment_bytes);
-    uint64_t bytes = 0, most = c->spool->segment_bytes / 4;
-    if (most > CHUNK_BYTES)
-        most = CHUNK_BYTES;
+    uint64_t bytes = 0, most = chunk_bytes(c->spool);
     if (c->at == 0 && c->live_count > 1)
         qsort(c->view.entries, c->live_count, sizeof(*c->view.entries), order_for_copying);
     for (; c->at < c->live_count && c->chunk_count < CHUNK_RECORDS; c->at++) {

@@ -47,6 +47,7 @@ struct spool_segment {
     uint8_t generation;
     bool is_busy;          /* a piece of work is about it */
     bool is_unfinished;    /* RAW: needs to be prewritten */
+    bool is_full;          /* ended by this process because the next batch did not fit */
     bool is_kept;          /* never to be written again: the disk fails to read it */
     struct disk_file *file; /* owned; NULL when set aside */
     struct spool_salt salt;
@@ -56,10 +57,20 @@ struct spool_segment {
     uint32_t used_bytes;    /* end of the last batch placed */
     uint32_t record_count;  /* in batches placed */
     uint64_t live_bytes;    /* of live records */
+    uint64_t written_bytes; /* of records, live or not, since this start */
     uint32_t pins;          /* reads */
     int64_t ended_ns;
     struct spool_table_block *table; /* owned; first block */
     struct spool_table_block **table_end;
+};
+
+/* Steps to make room for results on a full disk, in this order; relieve() in work.c. */
+enum spool_relief {
+    SPOOL_RELIEF_NONE,
+    SPOOL_RELIEF_WANTED,   /* results found no room */
+    SPOOL_RELIEF_OLDER,    /* the open segments of older generations were ended, so that copies begin a new one */
+    SPOOL_RELIEF_YOUNGEST, /* the youngest was ended, so that what lives in it can be copied */
+    SPOOL_RELIEF_RESERVE,  /* results may take the segment reserved for compaction, too */
 };
 
 struct spool {
@@ -76,6 +87,7 @@ struct spool {
     uint64_t next_sequence;
     uint32_t ready_count;
     bool is_ready_promised;   /* the gathering batch needs one */
+    enum spool_relief relief; /* what was done for results that found no room since the last segment was begun */
     struct spool_batch *gathering;
     struct spool_batch *placed[SPOOL_GENERATIONS];
     struct spool_work *work;
@@ -112,6 +124,12 @@ void spool_segment_table_done(struct spool_segment *segment);
 /* Whether a batch of `bytes` with `count` records fits behind what is there. */
 bool spool_segment_has_room(const struct spool *spool, const struct spool_segment *segment, uint64_t bytes, uint64_t count);
 
+/* The segment that takes the batches of a generation takes no more, for want of room in it or before that. No batch may be placed in it and not ended. */
+void spool_segment_end(struct spool *spool, uint8_t generation, bool is_full);
+
+/* Whether an older generation has room for what a segment more than half dead leaves: compaction needs no ready one then. */
+bool spool_has_roomy(const struct spool *spool);
+
 /* Copy the table in memory to *ret (malloc'ed). ERR_LIMIT. */
 NODISCARD enum err spool_segment_table_encode(const struct spool_segment *segment, uint8_t **ret, size_t *ret_len);
 
@@ -121,6 +139,10 @@ struct spool_trailer spool_segment_trailer(const struct spool *spool, const stru
 /* A record becomes live or dead there. */
 void spool_live_add(struct spool *spool, uint32_t segment_number, uint32_t payload_length);
 void spool_live_subtract(struct spool *spool, uint32_t segment_number, uint32_t payload_length);
+
+/* The entry whose newest record of that kind lies there; NULL when it is another one, or dead. */
+const struct spool_entry *spool_entry_at(const struct spool *spool, struct message_id id, enum spool_kind kind, uint32_t segment,
+                                         uint32_t offset);
 
 /* One content or state record less of an entry: its segment was released, or its batch was undone. May remove the entry. */
 void spool_entry_put_gone(struct spool *spool, uint32_t number);
@@ -182,6 +204,8 @@ struct spool_work {
 };
 
 /* The parts of compaction, called by the three functions of spool_work. */
+/* Whether all that is live in the segment is sure to find room: half a copy on a full disk would take room and give none. */
+bool spool_compaction_fits(const struct spool *spool, const struct spool_segment *segment);
 struct spool_compaction *spool_compaction_new(struct spool *spool, struct spool_segment *segment);
 void spool_compaction_run(struct spool_compaction *c);
 NODISCARD enum err spool_compaction_step(struct spool_compaction *c, enum spool_step *ret_step);

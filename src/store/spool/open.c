@@ -375,6 +375,15 @@ segment_seal(struct spool *spool, struct spool_segment *segment, const struct sp
     return e == ERR_FULL ? ERR_OK : e; /* a file system that does not write in place: it goes on being scanned */
 }
 
+/* Found damaged by compaction once, and kept as it was found. */
+static void
+report_quarantined(struct recovery *r, uint32_t segment, const struct spool_table_entry *t)
+{
+    struct spool_damage damage = {.what = SPOOL_DAMAGE_RECORD, .segment = segment, .offset = t->offset,
+        .length = spool_record_bytes(t->length), .has_id = true, .id = t->id, .kind = t->kind};
+    report_damage(r->report, &damage);
+}
+
 static enum err
 segment_take(struct recovery *r, struct spool_segment *segment, struct spool_segment_view *view)
 {
@@ -396,8 +405,11 @@ segment_take(struct recovery *r, struct spool_segment *segment, struct spool_seg
     segment->generation = view->generation;
     segment->used_bytes = view->used_bytes;
     segment->record_count = (uint32_t)view->count;
-    for (size_t i = 0; i < view->count; i++)
+    for (size_t i = 0; i < view->count; i++) {
+        if ((view->entries[i].flags & SPOOL_RECORD_DAMAGED) != 0)
+            report_quarantined(r, segment->number, &view->entries[i]);
         TRY(record_take(r, segment->number, &view->entries[i]));
+    }
     bool is_empty = view->first_sequence == 0;
     if (is_empty && !segment->is_kept)
         segment->state = SPOOL_SEGMENT_RAW;

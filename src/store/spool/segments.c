@@ -68,6 +68,30 @@ spool_segment_has_room(const struct spool *spool, const struct spool_segment *se
            spool_table_offset(spool->segment_bytes, segment->record_count + count);
 }
 
+void
+spool_segment_end(struct spool *spool, uint8_t generation, bool is_full)
+{
+    struct spool_segment *segment = spool->active[generation];
+    if (segment == NULL)
+        return;
+    ASSERT(spool->placed[generation] == NULL);
+    segment->state = SPOOL_SEGMENT_ENDED;
+    segment->ended_ns = spool->now_ns;
+    segment->is_full = is_full;
+    spool->active[generation] = NULL;
+}
+
+bool
+spool_has_roomy(const struct spool *spool)
+{
+    for (uint8_t generation = 1; generation < SPOOL_GENERATIONS; generation++) {
+        const struct spool_segment *s = spool->active[generation];
+        if (s != NULL && s->used_bytes + spool->segment_bytes / 2 <= spool_table_offset(spool->segment_bytes, s->record_count))
+            return true;
+    }
+    return false;
+}
+
 enum err
 spool_segment_table_encode(const struct spool_segment *segment, uint8_t **ret, size_t *ret_len)
 {
@@ -120,6 +144,18 @@ spool_live_subtract(struct spool *spool, uint32_t segment_number, uint32_t paylo
     ASSERT(segment->live_bytes >= bytes && spool->live_bytes >= bytes);
     segment->live_bytes -= bytes;
     spool->live_bytes -= bytes;
+}
+
+const struct spool_entry *
+spool_entry_at(const struct spool *spool, struct message_id id, enum spool_kind kind, uint32_t segment, uint32_t offset)
+{
+    uint32_t number = spool_index_find(&spool->index, id);
+    if (number == SPOOL_ENTRY_NONE)
+        return NULL;
+    const struct spool_entry *e = spool_index_entry(&spool->index, number);
+    int which = kind == SPOOL_STATE ? 1 : 0;
+    uint8_t flag = kind == SPOOL_STATE ? SPOOL_ENTRY_STATE : kind == SPOOL_CONTENT ? SPOOL_ENTRY_CONTENT : SPOOL_ENTRY_DEAD;
+    return (e->flags & flag) != 0 && e->segment[which] == segment && e->place[which].offset == offset ? e : NULL;
 }
 
 void

@@ -166,7 +166,8 @@ struct spool_batch *spool_batch_new(struct spool *spool);
  * key win. Nothing is added on an error:
  * ERR_EXISTS: content for an id that is known (also one that is being removed). ERR_NOT_FOUND: state or removal of an id
  * that is not there or being removed. ERR_AGAIN: this batch is full, or a segment has to be prepared first: wait for the
- * next batch or piece of work. ERR_FULL: no room for this use. ERR_LIMIT: larger than a segment, or the memory budget.
+ * next batch or piece of work. ERR_FULL: the disk is full; new mail is refused (452), results are kept by the caller and
+ * tried again after the next pieces of work, which make room for them. ERR_LIMIT: larger than a segment, or the memory budget.
  */
 NODISCARD enum err spool_batch_add(struct spool_batch *batch, enum spool_use use, const struct spool_op *ops, size_t count);
 

@@ -70,7 +70,22 @@ is_releasable(const struct spool_segment *s)
     return s->live_bytes == 0 && s->pins == 0 && !s->is_kept;
 }
 
-/* I4: 60 s old in generation 0, or more than half dead; the deadest first, since it costs least. */
+/*
+ * I4: 60 s old in generation 0, or more than half dead. Very small records never fill half a segment with live bytes (the
+ * table takes its part), so one of the oldest generation has to have lost an eighth of what it was filled with, or copying
+ * it would not end.
+ */
+static bool
+is_worth_copying(const struct spool *spool, const struct spool_segment *s)
+{
+    if (s->generation == 0 && spool->now_ns - s->ended_ns >= spool->options.compact_age_ns && !spool->is_disk_full)
+        return true; /* on a full disk only what gains room */
+    if (s->live_bytes >= spool->segment_bytes / 2)
+        return false;
+    return s->generation + 1 < SPOOL_GENERATIONS || !s->is_full || s->live_bytes < s->written_bytes - s->written_bytes / 8;
+}
+
+/* The deadest first, since it costs least. */
 static struct spool_segment *
 choose_compaction(struct spool *spool)
 {
@@ -81,9 +96,8 @@ choose_compaction(struct spool *spool)
             continue;
         if (s->ended_ns < 0)
             s->ended_ns = spool->now_ns; /* sealed before this start */
-        bool is_old = s->generation == 0 && spool->now_ns - s->ended_ns >= spool->options.compact_age_ns;
-        bool is_mostly_dead = s->live_bytes < spool->segment_bytes / 2;
-        if ((is_old || is_mostly_dead) && (best == NULL || s->live_bytes < best->live_bytes))
+        if (is_worth_copying(spool, s) && (best == NULL || s->live_bytes < best->live_bytes) &&
+            (!spool->is_disk_full || spool_compaction_fits(spool, s)))
             best = s;
     }
     return best;
@@ -212,15 +226,55 @@ is_over_bound(const struct spool *spool)
     return used > 2 * spool->live_bytes + (uint64_t)SLACK_SEGMENTS * spool->segment_bytes;
 }
 
-struct spool_work *
-spool_work_take(struct spool *spool, int64_t now_ns)
+/* End the open segments of older generations unless one has room: copies begin a ready one then, and give it back. */
+static bool
+relieve_older(struct spool *spool)
 {
-    ASSERT(!spool->options.is_read_only);
-    spool->now_ns = now_ns;
-    if (spool->work != NULL)
-        return NULL;
+    bool is_ended = false;
+    for (uint8_t generation = 1; generation < SPOOL_GENERATIONS; generation++) {
+        if (spool->active[generation] == NULL || spool->placed[generation] != NULL || spool->ready_count == 0 ||
+            spool_has_roomy(spool))
+            continue;
+        spool_segment_end(spool, generation, false);
+        is_ended = true;
+    }
+    return is_ended;
+}
+
+/* End the youngest open segment, unless the batch that gathers counts on it. */
+static bool
+relieve_youngest(struct spool *spool)
+{
+    bool is_relied_on = spool->gathering != NULL && !spool_batch_is_empty(spool->gathering) && !spool->gathering->is_promised;
+    if (is_relied_on || spool->active[0] == NULL || spool->placed[0] != NULL)
+        return false;
+    spool_segment_end(spool, 0, false);
+    return true;
+}
+
+/*
+ * Results find no room, the disk gives none, and nothing is left to do: what is dead in the open segments has to make it.
+ * One step at a time; true when it made work.
+ */
+static bool
+relieve(struct spool *spool)
+{
+    bool has_work = false;
+    while (!has_work && spool->is_disk_full && spool->relief != SPOOL_RELIEF_NONE && spool->relief != SPOOL_RELIEF_RESERVE) {
+        spool->relief++;
+        if (spool->relief == SPOOL_RELIEF_OLDER)
+            has_work = relieve_older(spool);
+        else if (spool->relief == SPOOL_RELIEF_YOUNGEST)
+            has_work = relieve_youngest(spool);
+    }
+    return has_work;
+}
+
+static struct spool_work *
+work_choose(struct spool *spool)
+{
     struct spool_work *work = NULL;
-    if (now_ns >= spool->retry_after_ns) {
+    if (spool->now_ns >= spool->retry_after_ns) {
         work = take_seal(spool);
         if (work == NULL)
             work = take_release(spool);
@@ -235,6 +289,19 @@ spool_work_take(struct spool *spool, int64_t now_ns)
         work = take_bodies(spool);
     if (work == NULL)
         work = take_shrink(spool);
+    return work;
+}
+
+struct spool_work *
+spool_work_take(struct spool *spool, int64_t now_ns)
+{
+    ASSERT(!spool->options.is_read_only);
+    spool->now_ns = now_ns;
+    if (spool->work != NULL)
+        return NULL;
+    struct spool_work *work = work_choose(spool);
+    while (work == NULL && relieve(spool))
+        work = work_choose(spool);
     return work;
 }
 
@@ -352,9 +419,10 @@ segment_made_ready(struct spool_work *work)
     s->first_sequence = s->last_sequence = s->first_previous = 0;
     s->used_bytes = SPOOL_FIRST_BATCH;
     s->record_count = 0;
+    s->written_bytes = 0;
+    s->is_full = false;
     s->ended_ns = -1;
     work->spool->ready_count++;
-    work->spool->is_disk_full = false;
 }
 
 static enum err
@@ -392,8 +460,10 @@ step_prepare(struct spool_work *work, enum spool_step *ret_step)
     struct spool *spool = work->spool;
     struct spool_segment *segment = work->segment;
     if (work->status == ERR_OK) {
-        if (work->is_begun)
+        if (work->is_begun) {
             segment_made_ready(work);
+            spool->is_disk_full = spool->is_disk_full && !work->is_created;
+        }
         *ret_step = work->is_begun ? SPOOL_STEP_DONE : SPOOL_STEP_JOB;
         return ERR_OK;
     }
