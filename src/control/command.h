@@ -71,6 +71,7 @@ int verb_queue_list(struct command *c);
 int verb_queue_show(struct command *c);
 int verb_queue_message(struct command *c);
 int verb_queue_change(struct command *c);
+int verb_mailq(struct command *c);
 int verb_directory(struct command *c);
 int verb_why(struct command *c);
 int verb_parent(struct command *c);

@@ -2,9 +2,10 @@
 #include "control/command.h"
 
 #include "control/queue_view.h"
+#include "control/queue_walk.h"
 #include "ipc/ipc_messages.h"
 
-enum { ANY_PLACE = 255, PAGE_MEMORY_MAX = 1024 * 1024 };
+enum { PAGE_MEMORY_MAX = 1024 * 1024 };
 
 /* Read "from=..." and "to=..." into the request. */
 static bool
@@ -22,35 +23,25 @@ read_filter(struct span argument, struct ipc_queue_list *request)
     return true;
 }
 
+static void
+print_entry(struct command *c, const struct ipc_queue_entry *entry, void *arg)
+{
+    size_t *total = arg;
+    queue_view_entry(c, entry);
+    ++*total;
+}
+
 int
 verb_queue_list(struct command *c)
 {
-    struct ipc_queue_list request = {.state = ANY_PLACE, .limit = UINT32_MAX};
+    struct ipc_queue_list request = queue_walk_all();
     for (size_t i = 1; i < c->argument_count; i++)
         if (!read_filter(c->arguments[i], &request))
             return command_fail(c, EX_USAGE, "usage: godwit queue list [from=ADDRESS] [to=ADDRESS] [--json]");
-    uint8_t after[MESSAGE_ID_BYTES];
     size_t total = 0;
-    bool more = true;
-    while (more && c->failed == ERR_OK) {
-        struct arena mem;
-        arena_init(&mem, PAGE_MEMORY_MAX);
-        struct ipc_queue_list_reply reply;
-        enum err e = ipc_queue_list(c->f, c->by, ipc_hub_link(c->control->env->hub, ROLE_QUEUE), &request, &mem, &reply);
-        if (e != ERR_OK) {
-            arena_clear(&mem);
-            return command_fail_call(c, ROLE_QUEUE, e);
-        }
-        for (size_t i = 0; i < reply.entries_count; i++)
-            queue_view_entry(c, &reply.entries[i]);
-        total += reply.entries_count;
-        more = reply.more && reply.last.len == MESSAGE_ID_BYTES;
-        if (more) {
-            memcpy(after, reply.last.data, MESSAGE_ID_BYTES);
-            request.after = span_of(after, MESSAGE_ID_BYTES);
-        }
-        arena_clear(&mem);
-    }
+    enum err e = queue_walk(c, &request, print_entry, &total);
+    if (e != ERR_OK)
+        return command_fail_call(c, ROLE_QUEUE, e);
     if (!c->is_json)
         command_printf(c, total == 0 ? "The queue is empty.\n" : "%zu messages\n", total);
     return EX_OK;

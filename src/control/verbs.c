@@ -11,6 +11,7 @@ static const struct verb verbs[] = {
     {"queue-hold", 1, 1, true, verb_queue_change, "queue hold QUEUE-ID|all"},
     {"queue-release", 1, 1, true, verb_queue_change, "queue release QUEUE-ID|all"},
     {"queue-remove", 1, 1, true, verb_queue_change, "queue remove QUEUE-ID|all"},
+    {"mailq", 0, 0, false, verb_mailq, "queue list"},
     {"account-add", 2, 4, true, verb_directory, "account add ADDRESS [quota=SIZE] [class=NAME]"},
     {"account-remove", 1, 1, true, verb_directory, "account remove ADDRESS"},
     {"account-list", 0, 1, false, verb_directory, "account list [DOMAIN]"},
