@@ -107,20 +107,22 @@ place_found(struct queue *queue, const struct spool_message *message)
         log_write(queue->log, LOG_MESSAGE_HELD, LOG_ID(KEY_ID, message->id), LOG_TEXT(KEY_REASON, SPAN("damaged")));
         schedule_set_held(&queue->schedule, q);
     } else {
-        bool is_pending = false;
+        bool is_pending = false, is_held = false;
         int64_t next_us = INT64_MAX;
         for (size_t i = 0; i < envelope.recipient_count; i++) {
             const struct envelope_recipient *recipient = &envelope.recipients[i];
+            is_held = is_held || recipient->state == RECIPIENT_HELD;
             if (recipient->state != RECIPIENT_PENDING)
                 continue;
             is_pending = true;
             if (recipient->next_attempt_us < next_us)
                 next_us = recipient->next_attempt_us;
         }
-        if (!is_pending)
+        if (!is_pending && is_held)
             schedule_set_held(&queue->schedule, q);
-        else if (next_us > rt_wall_us(queue->rt))
+        else if (is_pending && next_us > rt_wall_us(queue->rt))
             (void)schedule_set_later(&queue->schedule, q, next_us);
+        /* Else it is ready: due, or all was done and only its end is missing. */
     }
     arena_clear(&mem);
 }

@@ -27,6 +27,7 @@ struct answer {
     enum delivery_class class;
     char status[16];
     char text[512];
+    char forwards[64];
 };
 
 static struct ipc_deliver
@@ -55,6 +56,7 @@ deliver(struct fiber *f, struct ipc_link *link, const struct ipc_deliver *reques
     answer.class = reply.class;
     assert_true(span_to_cstr(reply.status, answer.status, sizeof(answer.status)));
     assert_true(span_to_cstr(reply.text, answer.text, sizeof(answer.text)));
+    assert_true(span_to_cstr(reply.forwards, answer.forwards, sizeof(answer.forwards)));
     arena_clear(&mem);
     return answer;
 }
@@ -603,12 +605,13 @@ struct user_row {
 };
 
 static const struct user_row user_rows[] = {
-    {"done", DELIVERY_DONE, "2.0.0", "in ~/Maildir", "", {DELIVERY_DONE, "2.0.0", "in ~/Maildir"}},
-    {"deferred", DELIVERY_DEFERRED, "4.3.0", "exit 75", "", {DELIVERY_DEFERRED, "4.3.0", "exit 75"}},
-    {"failed", DELIVERY_FAILED, "5.1.1", "no user\x01", "", {DELIVERY_FAILED, "5.1.1", "no user\\x01"}},
-    {"no class", 9, "2.0.0", "", "", {DELIVERY_DEFERRED, "4.3.5", "the delivery process gave no sound answer"}},
-    {"forwards", DELIVERY_DONE, "2.0.0", "", "a@b",
-     {DELIVERY_DEFERRED, "4.3.5", "the user forwards mail to other addresses, which this queue does not take up"}},
+    {"done", DELIVERY_DONE, "2.0.0", "in ~/Maildir", "", {DELIVERY_DONE, "2.0.0", "in ~/Maildir", ""}},
+    {"deferred", DELIVERY_DEFERRED, "4.3.0", "exit 75", "", {DELIVERY_DEFERRED, "4.3.0", "exit 75", ""}},
+    {"failed", DELIVERY_FAILED, "5.1.1", "no user\x01", "", {DELIVERY_FAILED, "5.1.1", "no user\\x01", ""}},
+    {"no class", 9, "2.0.0", "", "", {DELIVERY_DEFERRED, "4.3.5", "the delivery process gave no sound answer", ""}},
+    {"forwards", DELIVERY_DONE, "2.0.0", "", "a@b\nc", {DELIVERY_DONE, "2.0.0", "", "a@b\nc"}},
+    {"failed for a command, forwards", DELIVERY_FAILED, "5.3.0", "", "a@b", {DELIVERY_FAILED, "5.3.0", "", "a@b"}},
+    {"deferred forwards nothing", DELIVERY_DEFERRED, "4.3.0", "", "a@b", {DELIVERY_DEFERRED, "4.3.0", "", ""}},
 };
 
 static void
@@ -652,7 +655,9 @@ script_user(struct fiber *f, struct role_world *w)
     r.detail = SPAN("shop");
     r.content = SPAN("Subject: x\r\n\r\n");
     ok(disk_memory_fd(rt_disk(fiber_rt(f)), SPAN("from a file\r\n"), &r.file));
-    check_answer(row->name, deliver(f, link, &r), row->wanted.class, row->wanted.status, row->wanted.text);
+    struct answer got = deliver(f, link, &r);
+    check_answer(row->name, got, row->wanted.class, row->wanted.status, row->wanted.text);
+    assert_string_equal(got.forwards, row->wanted.forwards);
     rt_fd_close(fiber_rt(f), r.file);
 }
 
