@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "edge/judgement.h"
+#include "proto/msg/header_mend.h"
 #include "proto/msg/received.h"
 #include "store/envelope.h"
 
@@ -112,6 +113,38 @@ needs_smtputf8(const struct transaction *tx)
     return (flaws & SMTP_CONTENT_8BIT_IN_BODY) != 0 && is_multipart_or_message(header_block_span(&tx->intake.header));
 }
 
+/* The address for a From field that a program of this machine left out: its sender, or for the null sender its user. */
+static struct span
+own_address(const struct session *s, struct buf *to)
+{
+    struct mailbox own;
+    if (s->tx->sender.len > 0)
+        return s->tx->sender;
+    if (mailbox_from_parts(s->user, s->edge->hostname, &own) != ADDR_OK || mailbox_format(&own, to) != ERR_OK)
+        return SPAN_EMPTY;
+    return buf_span(to);
+}
+
+/* The header section of a user of this machine, with what it lacks (RFC 6409 §8). Mail of others is never mended. */
+static enum err
+append_mended(struct session *s, struct span id, int64_t now_us, struct buf *to)
+{
+    uint8_t address_bytes[MAILBOX_TEXT_MAX], id_bytes[MESSAGE_ID_TEXT + 1 + DOMAIN_OCTETS_MAX];
+    struct buf address, message_id;
+    buf_init_fixed(&address, address_bytes, sizeof(address_bytes));
+    buf_init_fixed(&message_id, id_bytes, sizeof(id_bytes));
+    buf_append(&message_id, id);
+    buf_append_octet(&message_id, '@');
+    buf_append(&message_id, s->edge->hostname);
+    return header_mend(header_block_span(&s->tx->intake.header),
+                       &(struct header_mend){
+                           .address = own_address(s, &address),
+                           .message_id = buf_span(&message_id),
+                           .wall_us = now_us,
+                       },
+                       to);
+}
+
 /*
  * Our Received field, then the header section as it came. A message that begins with its body gets an empty line, or
  * its text would continue our field. One whose header section ends at a line that is no field keeps its octets: what
@@ -128,12 +161,16 @@ build_header(struct session *s, bool is_smtputf8, int64_t now_us, struct buf *to
         .client_name = s->client_name,
         .client = s->client,
         .by = s->edge->hostname,
+        .local_user = session_account(s), /* empty for all others */
         .with = session_protocol(s, is_smtputf8),
         .id = span_of(id, sizeof(id)),
         .wall_us = now_us,
     };
     TRY(received_format(&received, to));
-    TRY(buf_append(to, header_block_span(&tx->intake.header)));
+    if (s->listener->is_local_submission)
+        TRY(append_mended(s, received.id, now_us, to));
+    else
+        TRY(buf_append(to, header_block_span(&tx->intake.header)));
     if (tx->intake.header.status == HEADER_BLOCK_NO_HEADER && header_block_span(&tx->intake.header).len == 0)
         TRY(buf_append(to, WIRE_CRLF));
     return ERR_OK;

@@ -364,6 +364,22 @@ admit(struct session *s)
     return false;
 }
 
+/*
+ * What the sessions of this client are counted under: its address, or for a user of this machine an address that nobody
+ * can have, in 0:1::/32, with the user id in it. Family NONE: they are not counted.
+ */
+static struct address_literal
+counted_as(const struct session *s)
+{
+    if (!s->listener->is_local_submission)
+        return s->client;
+    struct address_literal unit = {.family = ADDRESS_LITERAL_IPV6, .ip = {[3] = 1}};
+    uint32_t uid = stream_peer(s->stream)->uid;
+    for (unsigned i = 0; i < 4; i++)
+        unit.ip[4 + i] = (uint8_t)(uid >> (24 - 8 * i));
+    return unit;
+}
+
 static struct session *
 session_new(const struct edge_listener *listener, struct stream *stream)
 {
@@ -384,8 +400,9 @@ session_new(const struct edge_listener *listener, struct stream *stream)
     wire_reader_init(&s->reader, stream, &edge->buffers);
     wire_writer_init(&s->writer, stream);
     describe_client(s);
-    if (s->client.family != ADDRESS_LITERAL_NONE)
-        s->unit = client_units_enter(&edge->units, &s->client);
+    struct address_literal unit = counted_as(s);
+    if (unit.family != ADDRESS_LITERAL_NONE)
+        s->unit = client_units_enter(&edge->units, &unit);
     list_append(&edge->sessions, &s->link);
     edge->session_count++;
     edge->counters.sessions++;

@@ -22,7 +22,7 @@ struct session {
     struct list link;                     /* in edge->sessions */
     struct fiber *fiber;                  /* its own; set while it runs */
     struct stream *stream;                /* owned */
-    struct client_unit *unit;             /* NULL on a unix socket */
+    struct client_unit *unit;             /* NULL on a unix socket but the local one */
     uint64_t number;
     int64_t began_ns;
 

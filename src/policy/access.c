@@ -264,8 +264,6 @@ struct verdict
 access_submission(const struct access_policy *policy, const struct access_submission_facts *facts)
 {
     uint64_t used = fact_bit(FACT_SENDER) | fact_bit(FACT_CLIENT_USER);
-    if (facts->sender->kind == PATH_NULL)
-        return accepted(REASON_ALLOWED, SOURCE_POS_DEFAULT, used);
     if (facts->user_state == FACT_STATE_UNKNOWN)
         return (struct verdict){.action = VERDICT_NEED_FACTS, .facts_needed = fact_bit(FACT_CLIENT_USER)};
     if (facts->user_state == FACT_STATE_FAILED)

@@ -148,8 +148,8 @@ struct access_submission_facts {
 };
 
 /*
- * At MAIL on the local socket, before access_mail(): users of this machine send as themselves (user@hostname) or with the null
- * sender; who is trusted, as anybody. Needs FACT_CLIENT_USER.
+ * At MAIL on the local socket, before access_mail(): users of this machine send as themselves (user@hostname), who is
+ * trusted as anybody and with the null sender, for which nobody could be asked. Needs FACT_CLIENT_USER.
  */
 struct verdict access_submission(const struct access_policy *policy, const struct access_submission_facts *facts);
 

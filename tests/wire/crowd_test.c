@@ -128,6 +128,42 @@ test_sessions_of_one_address(UNUSED void **unused)
     free(crowd.members);
 }
 
+/* Users of this machine have so many sessions each, and take nothing from each other or from the network. */
+static void
+users_run(struct fiber *f, void *arg)
+{
+    struct crowd *crowd = arg;
+    struct wire_world *w = crowd->world;
+    static const struct {
+        uint32_t uid;
+        unsigned greeting;
+    } rows[] = {{1000, 220}, {1000, 220}, {1000, 421}, {1001, 220}, {0, 220},
+                {0, 220},    {0, 421},    {1001, 220}, {1001, 421}};
+    struct wire_client clients[ARRAY_LEN(rows)];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        sim_process_set_uid(w->client, rows[i].uid);
+        wire_connect(&clients[i], w, f, "@sendmail");
+        wire_expect(&clients[i], rows[i].greeting, "greeting of a user");
+    }
+    uint8_t loopback[16] = {[15] = 1};
+    sim_process_set_ip(w->client, ADDRESS_IPV6, loopback);
+    struct wire_client tcp;
+    wire_connect(&tcp, w, f, "mx");
+    wire_expect(&tcp, 220, "greeting over IPv6 loopback");
+    wire_close(&tcp);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        wire_close(&clients[i]);
+}
+
+static void
+test_sessions_of_users(UNUSED void **unused)
+{
+    struct crowd crowd = {.world = wire_world_new("limits { sessions-per-address 2; }", 3, 0)};
+    wire_run(crowd.world, users_run, &crowd);
+    assert_string_equal(crowd.world->failure, "");
+    assert_true(wire_world_free(crowd.world));
+}
+
 static void
 network_run(struct fiber *f, void *arg)
 {
@@ -305,6 +341,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_thousand_silent_clients),
         cmocka_unit_test(test_sessions_of_one_address),
+        cmocka_unit_test(test_sessions_of_users),
         cmocka_unit_test(test_networks_count_as_one_client),
         cmocka_unit_test(test_sessions_of_the_process),
         cmocka_unit_test(test_a_client_that_never_reads),

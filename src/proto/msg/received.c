@@ -133,6 +133,11 @@ put_clauses(struct writer *w, const struct received *r)
     uint8_t harmless[FOREIGN_WORD_MAX], path_text[PATH_TEXT_MAX];
     put(w, SPAN("by"));
     put_plain(w, harmless_copy(r->by, harmless));
+    if (r->local_user.len > 0) {
+        put_word(w, SPAN("(local"), SPAN_EMPTY, SPAN_EMPTY);
+        put_word(w, SPAN("user"), SPAN_EMPTY, SPAN_EMPTY);
+        put_word(w, harmless_copy(r->local_user, harmless), SPAN(")"), SPAN_EMPTY);
+    }
     put_plain(w, SPAN("with"));
     put_plain(w, harmless_copy(r->with, harmless));
     if (r->tls_version.len > 0) {
@@ -169,7 +174,7 @@ received_format(const struct received *r, struct buf *to)
     enum err e = date_format_mail(r->wall_us, r->zone_minutes, &date);
     ASSERT(e == ERR_OK);
     put(&w, SPAN("Received:"));
-    if (r->client.family != ADDRESS_LITERAL_NONE || r->helo.len > 0) {
+    if (r->local_user.len == 0 && (r->client.family != ADDRESS_LITERAL_NONE || r->helo.len > 0)) {
         put_from(&w, r);
         put_fold(&w);
     } else {

@@ -17,6 +17,7 @@ struct received {
     struct span client_name;      /* verified reverse name; empty or "unknown" otherwise */
     struct address_literal client; /* family NONE: not over IP */
     struct span by;               /* our host name */
+    struct span local_user;       /* of this machine, who submits: a comment tells, and "from" is left out; empty: none */
     struct span with;             /* received_with() */
     struct span id;               /* of the message, as text */
     const struct mailbox *for_recipient; /* NULL: no "for" (the default: requirement 64) */

@@ -70,6 +70,13 @@ test_fields(void **state)
     check("not over IP, no domain", &local,
           "Received: from unknown (helo=a?b)\r\n\tby mx.example.org with LMTP id X;\r\n"
           "\tMon, 2 Nov 2026 08:05:05 +0000\r\n");
+    local.with = SPAN("ESMTP");
+    local.local_user = SPAN("ann");
+    check("a user of this machine, whatever it calls itself", &local,
+          "Received: by mx.example.org (local user ann) with ESMTP id X;\r\n\tMon, 2 Nov 2026 08:05:05 +0000\r\n");
+    local.local_user = SPAN("a) b;\r\n(");
+    check("an odd name", &local,
+          "Received: by mx.example.org (local user a?\?b?\?\?\?) with ESMTP id X;\r\n\tMon, 2 Nov 2026 08:05:05 +0000\r\n");
 }
 
 /* Whatever a client calls itself or its reverse zone says, it is one field of ours and nothing else. */
