@@ -7,10 +7,12 @@
 
 #include "base/assert.h"
 #include "config/config.h"
+#include "control/control.h"
 #include "directory/directory.h"
 #include "edge/edge.h"
 #include "ipc/ipc_messages.h"
 #include "local/local.h"
+#include "net/command_socket.h"
 #include "net/dns_client.h"
 #include "net/log.h"
 #include "queue/queue.h"
@@ -20,6 +22,7 @@
 
 enum { MEMBERS_MAX = 16 };
 
+#define CONTROL_PATH "/run/godwit/control.sock"
 #define RESTART_NS (200 * NS_PER_MS)
 #define BOOT_NS (2 * NS_PER_S)
 
@@ -31,8 +34,9 @@ struct member {
     struct sim_process *process;
     enum ipc_role role;
     uint16_t instance;
-    void (*run)(struct fiber *f, struct role_env *env); /* NULL: a stand-in */
+    void (*run)(struct fiber *f, struct role_env *env);
     const char *data_dir;                               /* NULL: none */
+    const char *listener;                               /* NULL: none */
     int channel_fd;                                     /* to the parent, of the life that begins */
     int listener_fd;                                    /* likewise, -1: none */
     bool is_up;
@@ -46,14 +50,14 @@ struct sim_cluster {
     struct sim_random chance; /* of restarts and boots */
     struct sim_process *parent;
     struct ipc_hub *parent_hub; /* while the parent runs */
-    int listener_fd;            /* of the world: the socket "mx"; -1 while the machine is down */
+    int mx_fd;                  /* descriptors of the world: the sockets; made at each boot */
+    int control_fd;
     bool is_down;
     bool is_over;
     bool has_accounts;
     unsigned deaths;
     unsigned power_cuts;
     unsigned unasked_ends;
-    uint64_t trails;
     struct member members[MEMBERS_MAX];
     size_t member_count;
 };
@@ -110,13 +114,11 @@ life_open(struct life *life)
     if (m->listener_fd < 0)
         return ERR_OK;
     TRY(listener_open(rt, m->listener_fd, &life->listener.listener));
-    life->listener.name = SPAN("mx");
+    life->listener.name = span_from_cstr(m->listener);
     life->env.listeners = &life->listener;
     life->env.listener_count = 1;
     return ERR_OK;
 }
-
-static void stand_in_run(struct fiber *f, struct role_env *env, struct member *m);
 
 static void
 member_main(struct fiber *f, void *arg)
@@ -130,10 +132,7 @@ member_main(struct fiber *f, void *arg)
     life->env = (struct role_env){.rt = fiber_rt(f), .config = m->cluster->config, .generation = 1, .log = &life->log,
                                   .instance = m->instance, .stop_by = DEADLINE_NEVER};
     if (life_open(life) == ERR_OK) {
-        if (m->run != NULL)
-            m->run(f, &life->env);
-        else
-            stand_in_run(f, &life->env, m);
+        m->run(f, &life->env);
         m->cluster->unasked_ends += sim_process_is_alive(m->process) && !rt_is_stopping(fiber_rt(f));
     }
     ipc_hub_free(f, life->env.hub);
@@ -159,38 +158,108 @@ on_dns_lookup(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ip
     ret->status = DNS_STATUS_NO_NAME;
 }
 
+static const struct ipc_resolver_service resolver_service = {.dns_lookup = on_dns_lookup, .role_status = on_role_status};
+
 static void
-on_trail(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_trail *message, struct arena *mem)
+resolver_run(struct fiber *f, struct role_env *env)
 {
-    struct sim_cluster *c = ctx;
-    (void)f, (void)from, (void)message, (void)mem;
-    c->trails++;
+    ipc_hub_serve(env->hub, &resolver_service, NULL);
+    (void)!rt_wait_stop(f, DEADLINE_NEVER);
 }
 
-static const struct ipc_resolver_service resolver_service = {.dns_lookup = on_dns_lookup, .role_status = on_role_status};
-static const struct ipc_control_service control_service = {.trail = on_trail};
+/* --- the operator ------------------------------------------------------------------------------------------------------- */
+
+static enum err
+request_send(struct fiber *f, struct stream *s, const struct sim_command *command)
+{
+    struct buf b;
+    buf_init(&b, 100000);
+    for (size_t i = 0; command->arguments[i] != NULL; i++)
+        (void)command_frame_append(&b, COMMAND_ARGUMENT, span_from_cstr(command->arguments[i]));
+    enum err e = command_frame_append(&b, COMMAND_GO, SPAN_EMPTY);
+    if (e == ERR_OK)
+        e = stream_write(f, DEADLINE_NEVER, s, buf_span(&b));
+    buf_done(&b);
+    return e;
+}
+
+static enum err
+answer_take(struct sim_command *command, struct span *rest)
+{
+    struct command_frame frame;
+    TRY(command_frame_take(rest, &frame));
+    if (frame.kind == COMMAND_OUTPUT)
+        return buf_append(&command->output, frame.data);
+    if (frame.kind == COMMAND_ERROR)
+        return buf_append(&command->errors, frame.data);
+    command->status = frame.data.len == 1 ? frame.data.data[0] : EX_PROTOCOL;
+    return ERR_OK;
+}
+
+static enum err
+answer_read(struct fiber *f, struct stream *s, struct sim_command *command)
+{
+    struct buf input;
+    enum err e = ERR_OK;
+    buf_init(&input, 1024 * 1024);
+    while (e == ERR_OK && command->status < 0) {
+        size_t n = 0;
+        uint8_t *at = buf_reserve(&input, 4096);
+        struct span rest;
+        e = at == NULL ? ERR_LIMIT : stream_read(f, deadline_in(fiber_rt(f), 60 * NS_PER_S), s, at, 4096, &n);
+        buf_advance(&input, n);
+        rest = buf_span(&input);
+        while (e == ERR_OK && rest.len > 0)
+            e = answer_take(command, &rest);
+        buf_consume(&input, input.len - rest.len);
+        e = e == ERR_AGAIN ? ERR_OK : e;
+    }
+    buf_done(&input);
+    return e;
+}
+
+/* As the `godwit` program does it. */
+static void
+command_run(struct fiber *f, struct sim_command *command)
+{
+    struct stream *s = NULL;
+    command->status = -1;
+    buf_init(&command->output, 1024 * 1024);
+    buf_init(&command->errors, 1024 * 1024);
+    enum err e = stream_connect_unix(f, DEADLINE_NEVER, CONTROL_PATH, &s);
+    if (e == ERR_OK)
+        e = request_send(f, s, command);
+    if (e == ERR_OK)
+        e = answer_read(f, s, command);
+    stream_close(s);
+    if (command->status < 0)
+        command->status = EX_TEMPFAIL;
+}
+
+void
+sim_command_done(struct sim_command *command)
+{
+    buf_done(&command->output);
+    buf_done(&command->errors);
+}
 
 /* True once the account is there. */
 static bool
-account_make(struct fiber *f, struct ipc_link *directory, const char *address)
+account_make(struct fiber *f, const char *address)
 {
-    struct arena mem;
-    struct ipc_argument arguments[] = {{span_from_cstr(address)}, {SPAN_EMPTY}};
-    struct ipc_directory_command command = {.verb = SPAN("account-add"), .arguments = arguments, .arguments_count = 2};
-    struct ipc_directory_command_reply reply;
-    arena_init(&mem, 1024 * 1024);
-    enum err e = ipc_directory_command(f, deadline_in(fiber_rt(f), 10 * NS_PER_S), directory, &command, &mem, &reply);
-    bool is_there = e == ERR_OK && (reply.status == 0 || reply.status == EX_CANTCREAT);
-    arena_clear(&mem);
+    struct sim_command command = {.arguments = {"account-add", address, ""}};
+    command_run(f, &command);
+    bool is_there = command.status == EX_OK || command.status == EX_CANTCREAT;
+    sim_command_done(&command);
     return is_there;
 }
 
 static void
-accounts_make(struct fiber *f, struct sim_cluster *c, struct ipc_hub *hub)
+accounts_make(struct fiber *f, void *arg)
 {
-    struct ipc_link *directory = ipc_hub_link(hub, ROLE_DIRECTORY);
-    for (size_t i = 0; !c->has_accounts && c->accounts[i] != NULL; i++) {
-        while (!account_make(f, directory, c->accounts[i])) {
+    struct sim_cluster *c = arg;
+    for (size_t i = 0; c->accounts[i] != NULL; i++) {
+        while (!account_make(f, c->accounts[i])) {
             if (fiber_sleep(f, deadline_in(fiber_rt(f), 100 * NS_PER_MS)) != ERR_OK)
                 return;
         }
@@ -199,15 +268,25 @@ accounts_make(struct fiber *f, struct sim_cluster *c, struct ipc_hub *hub)
 }
 
 static void
-stand_in_run(struct fiber *f, struct role_env *env, struct member *m)
+command_main(struct fiber *f, void *arg)
 {
-    if (m->role == ROLE_RESOLVER) {
-        ipc_hub_serve(env->hub, &resolver_service, m->cluster);
-    } else {
-        ipc_hub_serve(env->hub, &control_service, m->cluster);
-        accounts_make(f, m->cluster, env->hub);
-    }
-    (void)!rt_wait_stop(f, DEADLINE_NEVER);
+    struct sim_command *command = arg;
+    command_run(f, command);
+    command->is_done = true;
+}
+
+static bool
+command_is_done(void *arg)
+{
+    return ((struct sim_command *)arg)->is_done;
+}
+
+void
+sim_cluster_command(struct sim_cluster *c, struct sim_command *command)
+{
+    command->is_done = false;
+    sim_process_start(sim_process_new(c->world, "operator", NULL), command_main, command);
+    ASSERT(sim_run_until(c->world, command_is_done, command, 600 * NS_PER_S));
 }
 
 /* --- the parent ---------------------------------------------------------------------------------------------------------- */
@@ -304,7 +383,9 @@ member_start(struct member *m)
     sim_packet_pair(c->world, c->parent, &parent_fd, m->process, &m->channel_fd);
     ASSERT(packet_socket_open(sim_rt(c->parent), parent_fd, &socket) == ERR_OK);
     ASSERT(ipc_hub_attach(c->parent_hub, m->role, m->instance, socket) == ERR_OK);
-    m->listener_fd = m->role == ROLE_EDGE ? sim_fd_give(c->world, c->listener_fd, m->process) : -1;
+    m->listener_fd = -1;
+    if (m->listener != NULL)
+        m->listener_fd = sim_fd_give(c->world, m->role == ROLE_EDGE ? c->mx_fd : c->control_fd, m->process);
     m->is_up = true;
     sim_process_start(m->process, member_main, m);
     for (size_t i = 0; i < c->member_count; i++) {
@@ -327,7 +408,8 @@ machine_boot(void *arg)
 {
     struct sim_cluster *c = arg;
     c->is_down = false;
-    c->listener_fd = sim_listener(c->world, "mx", &sim_cluster_address);
+    c->mx_fd = sim_listener(c->world, "mx", &sim_cluster_address);
+    c->control_fd = sim_listener(c->world, CONTROL_PATH, NULL);
     sim_process_start(c->parent, parent_main, c);
     ASSERT(ipc_hub_new(sim_rt(c->parent), ROLE_PARENT, 0, &c->parent_hub) == ERR_OK);
     ipc_hub_serve(c->parent_hub, &parent_service, c);
@@ -374,7 +456,8 @@ on_parent_exit(void *arg, struct sim_process *p, enum sim_exit how)
     ASSERT(how == SIM_EXIT_POWER);
     c->power_cuts++;
     c->is_down = true;
-    sim_fd_close(c->world, c->listener_fd);
+    sim_fd_close(c->world, c->mx_fd);
+    sim_fd_close(c->world, c->control_fd);
     sim_at(c->world, delay_ns(c, BOOT_NS), machine_reboot, c);
 }
 
@@ -442,11 +525,12 @@ config_of(const char *text)
 
 static void
 member_add(struct sim_cluster *c, enum ipc_role role, uint16_t instance, void (*run)(struct fiber *, struct role_env *),
-           const char *data_dir)
+           const char *data_dir, const char *listener)
 {
     ASSERT(c->member_count < MEMBERS_MAX);
     struct member *m = &c->members[c->member_count++];
-    *m = (struct member){.cluster = c, .role = role, .instance = instance, .run = run, .data_dir = data_dir};
+    *m = (struct member){
+        .cluster = c, .role = role, .instance = instance, .run = run, .data_dir = data_dir, .listener = listener};
     char name[32];
     (void)snprintf(name, sizeof(name), "%s.%u", ipc_role_name(role), instance);
     m->process = sim_process_new(c->world, name, c->disk);
@@ -481,14 +565,15 @@ sim_cluster_new(const struct sim_cluster_options *options)
     directories_make(c);
     c->parent = sim_process_new(c->world, "parent", c->disk);
     sim_process_on_exit(c->parent, on_parent_exit, c);
-    member_add(c, ROLE_RESOLVER, 0, NULL, NULL);
-    member_add(c, ROLE_DIRECTORY, 0, directory_run, "/directory");
-    member_add(c, ROLE_QUEUE, 0, queue_run, "/queue");
-    member_add(c, ROLE_LOCAL, 0, local_run, "/local");
-    member_add(c, ROLE_CONTROL, 0, NULL, NULL);
+    member_add(c, ROLE_RESOLVER, 0, resolver_run, NULL, NULL);
+    member_add(c, ROLE_DIRECTORY, 0, directory_run, "/directory", NULL);
+    member_add(c, ROLE_QUEUE, 0, queue_run, "/queue", NULL);
+    member_add(c, ROLE_LOCAL, 0, local_run, "/local", NULL);
+    member_add(c, ROLE_CONTROL, 0, control_run, "/control", "control");
     for (unsigned i = 0; i < options->edges; i++)
-        member_add(c, ROLE_EDGE, (uint16_t)i, edge_run, NULL);
+        member_add(c, ROLE_EDGE, (uint16_t)i, edge_run, NULL, "mx");
     machine_boot(c);
+    sim_process_start(sim_process_new(c->world, "operator", NULL), accounts_make, c);
     return c;
 }
 
@@ -542,12 +627,6 @@ unsigned
 sim_cluster_unasked_ends(const struct sim_cluster *c)
 {
     return c->unasked_ends;
-}
-
-uint64_t
-sim_cluster_trails(const struct sim_cluster *c)
-{
-    return c->trails;
 }
 
 void

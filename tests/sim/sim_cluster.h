@@ -1,14 +1,16 @@
 /*
  * sim_cluster.h - one machine that runs Godwit, simulated: its roles, its disk, and a parent that restarts what dies.
  *
- * Edge, queue, local and directory are the real roles, run by the same x_run() as in production, each in a process of
- * its own (rt_sim.h) and all on one disk (disk_sim.h). Stand-ins play the parent (channels, restarts; system users do
- * not exist here), the resolver (no name has an address) and control (takes trails, makes the accounts). Processes can be killed and the
- * power cut at any time; the parent brings everything up again as the real one does, the machine boots a moment later.
+ * Edge, queue, local, directory and control are the real roles, run by the same x_run() as in production, each in a
+ * process of its own (rt_sim.h) and all on one disk (disk_sim.h). Stand-ins play the parent (channels, restarts; system
+ * users do not exist here), the resolver (no address has a name) and the operator, who makes the accounts over the
+ * command socket. Processes can be killed and the power cut at any time; the parent brings everything up again as the
+ * real one does, the machine boots a moment later.
  */
 #ifndef GODWIT_TESTS_SIM_CLUSTER_H
 #define GODWIT_TESTS_SIM_CLUSTER_H
 
+#include "base/buf.h"
 #include "ipc/role.h"
 #include "rt/rt_sim.h"
 
@@ -52,8 +54,18 @@ unsigned sim_cluster_power_cuts(const struct sim_cluster *c);
 /* Lives that a role's run function ended although nobody had asked: each is a fault unless a sync failed. */
 unsigned sim_cluster_unasked_ends(const struct sim_cluster *c);
 
-/* Trails that control has received. */
-uint64_t sim_cluster_trails(const struct sim_cluster *c);
+/* One use of the `godwit` program. */
+struct sim_command {
+    const char *arguments[16]; /* the verb first, as control names it; NULL-terminated */
+    int status;                /* of sysexits(3); EX_TEMPFAIL when no answer came */
+    struct buf output;
+    struct buf errors;
+    bool is_done;
+};
+
+/* Let an operator run the command, and the world meanwhile. sim_command_done() has to follow. */
+void sim_cluster_command(struct sim_cluster *c, struct sim_command *command);
+void sim_command_done(struct sim_command *command);
 
 /* Print the last lines of every process's log on standard error. */
 void sim_cluster_print_logs(struct sim_cluster *c);

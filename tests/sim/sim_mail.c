@@ -145,7 +145,7 @@ envelope_is_taken(struct session *s, unsigned recipients)
     bool is_taken = true;
     for (unsigned i = 0; i < recipients + 1; i++) {
         unsigned code = reply_read(s);
-        s->client->load->refused += code >= 500;
+        s->client->load->refused += code == 550;
         is_taken = is_taken && code == 250;
     }
     return is_taken;
@@ -160,7 +160,7 @@ envelope_send_slowly(struct session *s, struct span commands)
         if (!session_send(s, line))
             return false;
         unsigned code = reply_read(s);
-        s->client->load->refused += code >= 500;
+        s->client->load->refused += code == 550;
         if (code != 250)
             return false;
         commands = span_skip(commands, line.len);
@@ -413,7 +413,8 @@ file_count(void *arg, struct span content)
     buf_init(&wanted, TEXT_MAX);
     text_append(&wanted, mail, attempt, "\n");
     if (!span_equal(text, buf_span(&wanted))) {
-        difference_print(mail, attempt, text, buf_span(&wanted));
+        if (!load->is_quiet)
+            difference_print(mail, attempt, text, buf_span(&wanted));
         load->faults.damaged++;
     } else if ((mail->recipients & (1u << counting->account)) == 0)
         load->faults.misplaced++;

@@ -44,6 +44,7 @@ struct mail_load {
     size_t mail_count;
     unsigned clients_running;
     unsigned refused;
+    bool is_quiet;               /* differences in texts are not printed */
     struct mail_faults faults;   /* of the last mail_load_count() */
 };
 
