@@ -604,27 +604,35 @@ spool_open(struct disk *disk, struct disk_dir *dir, const struct spool_options *
     return ERR_OK;
 }
 
+/* Write what says that the life of the segment is over: its table, empty for one that was never used. */
+static enum err
+segment_finish(struct spool *spool, struct spool_segment *segment)
+{
+    uint8_t *bytes;
+    size_t len;
+    TRY(spool_segment_table_encode(segment, &bytes, &len));
+    struct spool_trailer trailer = spool_segment_trailer(spool, segment, span_of(bytes, len));
+    enum err e = spool_segment_seal(segment->file, spool->segment_bytes, &trailer, span_of(bytes, len));
+    free(bytes);
+    TRY(e);
+    if (segment->state == SPOOL_SEGMENT_ACTIVE)
+        spool_segment_end(spool, segment->generation, false);
+    if (segment->state == SPOOL_SEGMENT_READY)
+        spool->ready_count--;
+    segment->state = segment->record_count == 0 ? SPOOL_SEGMENT_RAW : SPOOL_SEGMENT_SEALED;
+    spool_segment_table_done(segment);
+    return ERR_OK;
+}
+
 enum err
 spool_seal(struct spool *spool)
 {
+    ASSERT(spool->gathering == NULL && spool->work == NULL);
     for (uint32_t i = 0; i < spool->segment_cap; i++) {
         struct spool_segment *segment = spool->segments[i];
-        bool is_open = segment != NULL && (segment->state == SPOOL_SEGMENT_ENDED ||
-            (segment->state == SPOOL_SEGMENT_ACTIVE && segment->record_count > 0));
-        if (!is_open)
-            continue;
-        uint8_t *bytes;
-        size_t len;
-        TRY(spool_segment_table_encode(segment, &bytes, &len));
-        struct spool_trailer trailer = spool_segment_trailer(spool, segment, span_of(bytes, len));
-        enum err e = spool_segment_seal(segment->file, spool->segment_bytes, &trailer, span_of(bytes, len));
-        free(bytes);
-        TRY(e);
-        if (segment->state == SPOOL_SEGMENT_ACTIVE)
-            spool->active[segment->generation] = NULL;
-        segment->state = SPOOL_SEGMENT_SEALED;
-        segment->ended_ns = spool->now_ns;
-        spool_segment_table_done(segment);
+        if (segment != NULL && (segment->state == SPOOL_SEGMENT_ENDED || segment->state == SPOOL_SEGMENT_ACTIVE ||
+                                segment->state == SPOOL_SEGMENT_READY))
+            TRY(segment_finish(spool, segment));
     }
     return ERR_OK;
 }

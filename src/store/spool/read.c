@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { SCAN_MESSAGES = 256, SCAN_BYTES = 4 * 1024 * 1024 };
+enum { SCAN_MESSAGES = 256, SCAN_BYTES = 4 * 1024 * 1024, SCAN_LOOKS = 50000 };
 
 bool
 spool_has(const struct spool *spool, struct message_id id)
@@ -162,7 +162,10 @@ spool_scan_plan(struct spool_scan *scan)
     struct spool *spool = scan->spool;
     uint64_t bytes = 0;
     scan_clear(scan);
-    for (; scan->next_entry < spool->index.entry_end && scan->count < SCAN_MESSAGES && bytes < SCAN_BYTES; scan->next_entry++) {
+    if (scan->next_entry >= spool->index.entry_end)
+        return false;
+    for (uint32_t looked = 0; looked < SCAN_LOOKS && scan->next_entry < spool->index.entry_end &&
+                              scan->count < SCAN_MESSAGES && bytes < SCAN_BYTES; looked++, scan->next_entry++) {
         const struct spool_entry *e = spool_index_entry(&spool->index, scan->next_entry);
         if ((e->flags & (SPOOL_ENTRY_CONTENT | SPOOL_ENTRY_STATE)) == 0)
             continue;
@@ -182,7 +185,7 @@ spool_scan_plan(struct spool_scan *scan)
             bytes += item->place.length;
         }
     }
-    return scan->count > 0;
+    return true;
 }
 
 /* Look for the newest state of the message that can be read, in tables: slow, for damage only. */

@@ -108,7 +108,10 @@ struct spool_report {
 NODISCARD enum err spool_open(struct disk *disk, struct disk_dir *dir, const struct spool_options *options,
                               struct spool_report *ret_report, struct spool **ret);
 
-/* Job-like. Seal the open segments so that the next start reads tables. Nothing may be in flight. Optional before spool_close(). */
+/*
+ * Job-like. Seal all open segments, so that the next start reads tables alone. Nothing may be in flight. Optional before
+ * spool_close(); a spool that goes on needs maintenance first, as after opening. ERR_FULL: some were not sealed. ERR_IO final.
+ */
 NODISCARD enum err spool_seal(struct spool *spool);
 
 /* Loop. Free everything; nothing is written. Nothing may be in flight. NULL is accepted. */
@@ -263,7 +266,7 @@ struct spool_scan;
 /* Loop. Go through the live messages. Messages added meanwhile may or may not be seen. NULL without memory. */
 struct spool_scan *spool_scan_new(struct spool *spool);
 
-/* Loop. Choose the next messages (up to 256). False when all were seen. */
+/* Loop. Choose the next messages (up to 256; none where many have gone). False when all were seen. */
 bool spool_scan_plan(struct spool_scan *scan);
 
 /* Job (arg: the scan). Read their states. */

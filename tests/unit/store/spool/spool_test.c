@@ -525,6 +525,7 @@ test_sealed_and_not(void **state)
     /* The same from the copy, closed in order. */
     harness_init(&h, copy, 12);
     ok(harness_open(&h));
+    ok(harness_work(&h));
     restart_sealed(&h);
     assert_int_equal(h.report->batches, 0);
     assert_int_equal(h.report->messages, before.messages);
