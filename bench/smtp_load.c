@@ -1,17 +1,20 @@
 /*
  * smtp_load.c - a generator of SMTP load: many sessions from one thread, as fast as the server answers.
  *
- * usage: smtp_load -p PORT [-H 127.0.0.1] [-s SESSIONS] [-m MESSAGES] [-n PER-CONNECTION] [-l BYTES] [-r RECIPIENT] [-P] [-t SECONDS]
- * Sends MESSAGES messages of BYTES octets in all, PER-CONNECTION a connection, over SESSIONS connections at a time; -P sends
- * MAIL, RCPT and DATA in one write. With -i it opens SESSIONS connections, sends EHLO on each and holds them idle for SECONDS.
- * Only loopback addresses are accepted. Prints one line: messages, errors, seconds, messages per second, and the generator's own CPU seconds.
- * Ends by itself after -t seconds (60). Exit status 0 when every message was answered 250.
+ * usage: smtp_load -p PORT [-H 127.0.0.1] [-s SESSIONS] [-m MESSAGES | -d SECONDS] [-n PER-CONNECTION] [-l BYTES] [-r RECIPIENT]
+ *                  [-P] [-i] [-t SECONDS]
+ * Sends messages of BYTES octets, PER-CONNECTION a connection, over SESSIONS connections at a time: MESSAGES of them, or as many
+ * as are begun within -d seconds. -P sends MAIL, RCPT and DATA in one write. With -i it opens SESSIONS connections, sends EHLO on
+ * each, says so on standard output, holds them idle until -t seconds or SIGTERM, and counts those that then still answer NOOP.
+ * Only loopback addresses are accepted. Prints one line: messages, errors, seconds, messages per second, the generator's own CPU
+ * seconds. Ends by itself after -t seconds (60). Exit status 0 when every message (or idle session) was answered.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,9 +26,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REPLY_MAX = 4096, EVENTS = 256 };
+enum { REPLY_MAX = 4096, EVENTS = 256, NOOP_SECONDS = 20 };
 
-enum step { STEP_GREETING, STEP_EHLO, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_BODY, STEP_QUIT };
+enum step { STEP_GREETING, STEP_EHLO, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_BODY, STEP_NOOP, STEP_QUIT };
 
 struct session {
     int fd;
@@ -44,6 +47,8 @@ struct load {
     uint64_t messages, begun, done, errors;
     bool is_pipelined, is_idle;
     double seconds_max;
+    double begin_seconds, begin_until; /* of -d; 0 without */
+    unsigned idle;                     /* sessions that were answered EHLO */
     int epoll;
     char *body;      /* message and final dot */
     size_t body_len;
@@ -97,11 +102,17 @@ close_session(struct session *s)
     s->fd = -1;
 }
 
+static bool
+has_begun_all(const struct load *load)
+{
+    return load->begun >= load->messages || (load->begin_until > 0 && now_s() >= load->begin_until);
+}
+
 /* Begin the next message on this connection, or say QUIT. */
 static void
 next_message(struct load *load, struct session *s)
 {
-    if (load->begun >= load->messages || s->sent >= load->per_connection) {
+    if (has_begun_all(load) || s->sent >= load->per_connection) {
         s->step = STEP_QUIT;
         put(load, s, "QUIT\r\n", 6);
         return;
@@ -142,7 +153,7 @@ on_reply(struct load *load, struct session *s, const char *line)
         break;
     case STEP_EHLO:
         if (load->is_idle)
-            load->done++;
+            load->idle++;
         else
             next_message(load, s);
         break;
@@ -165,6 +176,10 @@ on_reply(struct load *load, struct session *s, const char *line)
         load->done++;
         next_message(load, s);
         break;
+    case STEP_NOOP:
+        load->done++;
+        close_session(s);
+        return false;
     case STEP_QUIT: close_session(s); return false;
     }
     return true;
@@ -229,7 +244,9 @@ make_body(struct load *load, size_t bytes)
 static void
 usage(void)
 {
-    fputs("usage: smtp_load -p PORT [-H ADDRESS] [-s SESSIONS] [-m MESSAGES] [-n PER-CONNECTION] [-l BYTES] [-r RECIPIENT] [-P] [-i] [-t SECONDS]\n", stderr);
+    fputs("usage: smtp_load -p PORT [-H ADDRESS] [-s SESSIONS] [-m MESSAGES | -d SECONDS] [-n PER-CONNECTION] [-l BYTES]\n"
+          "                 [-r RECIPIENT] [-P] [-i] [-t SECONDS]\n",
+          stderr);
     exit(64);
 }
 
@@ -239,12 +256,13 @@ read_options(struct load *load, int argc, char **argv)
     const char *recipient = "box@example.test", *host = "127.0.0.1";
     size_t bytes = 4096;
     int option, port = 0;
-    while ((option = getopt(argc, argv, "H:p:s:m:n:l:r:t:Pi")) != -1) {
+    while ((option = getopt(argc, argv, "H:p:s:m:d:n:l:r:t:Pi")) != -1) {
         switch (option) {
         case 'H': host = optarg; break;
         case 'p': port = atoi(optarg); break;
         case 's': load->sessions = (unsigned)atoi(optarg); break;
         case 'm': load->messages = strtoull(optarg, NULL, 10); break;
+        case 'd': load->begin_seconds = atof(optarg), load->messages = UINT64_MAX; break;
         case 'n': load->per_connection = (unsigned)atoi(optarg); break;
         case 'l': bytes = strtoul(optarg, NULL, 10); break;
         case 'r': recipient = optarg; break;
@@ -271,7 +289,59 @@ read_options(struct load *load, int argc, char **argv)
 static bool
 wants_more(const struct load *load)
 {
-    return !load->is_idle && load->begun < load->messages && load->errors < 100;
+    return !load->is_idle && !has_begun_all(load) && load->errors < 100;
+}
+
+static volatile sig_atomic_t is_told_to_end;
+
+static void
+on_term(int number)
+{
+    (void)number;
+    is_told_to_end = 1;
+}
+
+/* Take what the sockets have for us; returns how many sessions ended for good. */
+static unsigned
+turn(struct load *load)
+{
+    struct epoll_event events[EVENTS];
+    unsigned ended = 0;
+    int n = epoll_wait(load->epoll, events, EVENTS, 100);
+    for (int i = 0; i < n; i++) {
+        struct session *s = events[i].data.ptr;
+        if (s->fd >= 0 && (events[i].events & EPOLLOUT))
+            on_writable(load, s);
+        if (s->fd >= 0 && (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+            on_readable(load, s);
+        if (s->fd < 0 && (!wants_more(load) || !open_session(load, s)))
+            ended++;
+    }
+    return ended;
+}
+
+/* Hold the sessions, then ask each whether it is still there. */
+static void
+hold_idle(struct load *load, struct session *sessions, unsigned open, double ends)
+{
+    bool has_said = false;
+    while (open > 0 && !is_told_to_end && now_s() < ends) {
+        open -= turn(load);
+        if (load->idle + load->errors >= load->sessions && !has_said) {
+            printf("idle=%u errors=%llu\n", load->idle, (unsigned long long)load->errors);
+            fflush(stdout);
+            has_said = true;
+        }
+    }
+    for (unsigned i = 0; i < load->sessions; i++) {
+        if (sessions[i].fd < 0)
+            continue;
+        sessions[i].step = STEP_NOOP;
+        put(load, &sessions[i], "NOOP\r\n", 6);
+    }
+    ends = now_s() + NOOP_SECONDS;
+    while (open > 0 && now_s() < ends)
+        open -= turn(load);
 }
 
 int
@@ -281,10 +351,13 @@ main(int argc, char **argv)
     read_options(&load, argc, argv);
     struct rlimit files = {load.sessions + 64, load.sessions + 64};
     setrlimit(RLIMIT_NOFILE, &files);
+    signal(SIGTERM, on_term);
     struct session *sessions = calloc(load.sessions, sizeof(*sessions));
     if (sessions == NULL)
         return 71;
     double began = now_s(), ends = began + load.seconds_max;
+    if (load.begin_seconds > 0)
+        load.begin_until = began + load.begin_seconds;
     unsigned open = 0;
     for (unsigned i = 0; i < load.sessions; i++) {
         if (open_session(&load, &sessions[i]))
@@ -292,32 +365,19 @@ main(int argc, char **argv)
         else
             load.errors++, sessions[i].fd = -1;
     }
-    double ready = now_s(), finished = ready;
-    while (open > 0 && now_s() < ends) {
-        struct epoll_event events[EVENTS];
-        int n = epoll_wait(load.epoll, events, EVENTS, 100);
-        for (int i = 0; i < n; i++) {
-            struct session *s = events[i].data.ptr;
-            if (s->fd >= 0 && (events[i].events & EPOLLOUT))
-                on_writable(&load, s);
-            if (s->fd >= 0 && (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-                on_readable(&load, s);
-            if (s->fd < 0) {
-                if (!wants_more(&load) || !open_session(&load, s))
-                    open--;
-            }
-        }
-        if (!load.is_idle)
-            finished = now_s();
-    }
+    if (load.is_idle)
+        hold_idle(&load, sessions, open, ends);
+    else
+        while (open > 0 && now_s() < ends)
+            open -= turn(&load);
+    double seconds = now_s() - began;
     struct rusage usage_self;
     getrusage(RUSAGE_SELF, &usage_self);
     double cpu = (double)usage_self.ru_utime.tv_sec + (double)usage_self.ru_utime.tv_usec / 1e6 + (double)usage_self.ru_stime.tv_sec +
                  (double)usage_self.ru_stime.tv_usec / 1e6;
-    double seconds = finished - began;
     printf("messages=%llu errors=%llu seconds=%.3f rate=%.0f generator_cpu=%.2f%s%s\n", (unsigned long long)load.done,
            (unsigned long long)load.errors, seconds, seconds > 0 ? (double)load.done / seconds : 0, cpu,
            load.errors > 0 ? " last_error=" : "", load.errors > 0 ? load.last_error : "");
-    uint64_t wanted = load.is_idle ? load.sessions : load.messages;
+    uint64_t wanted = load.is_idle ? load.sessions : load.begin_seconds > 0 ? load.begun : load.messages;
     return load.errors == 0 && load.done == wanted ? 0 : 1;
 }
