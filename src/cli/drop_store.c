@@ -58,7 +58,7 @@ check_room(struct storing *s)
         drop_slot_name(slot, name);
         if (fstatat(s->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
             count++;
-            size_bytes += st.st_size > 0 ? (uint64_t)st.st_size : 0;
+            size_bytes += (uint64_t)st.st_blocks * 512; /* what it takes, not what it says: files can have holes */
         } else if (errno != ENOENT) {
             return complain_errno(s, EX_TEMPFAIL);
         }

@@ -64,6 +64,8 @@ serve(struct fiber *f, struct parent *parent)
     if (e == ERR_OK)
         e = fiber_group_spawn(&helpers, "parent.reload", reload_run, parent);
     if (e == ERR_OK)
+        e = fiber_group_spawn(&helpers, "parent.drop", drop_run, parent);
+    if (e == ERR_OK)
         e = rt_wait_stop(f, DEADLINE_NEVER);
     if (e != ERR_OK)
         log_write(&parent->log, LOG_INTERNAL_FAULT, LOG_CSTR(KEY_PHASE, "start"), LOG_ERR(KEY_ERROR, e));

@@ -12,6 +12,7 @@
  *   reload.c       SIGHUP                              notify.c       the service manager
  *   service.c      what children say and ask           open.c, deliver_spawn.c  the larger answers
  *   status.c       what there is to see                user.c         names of user ids
+ *   drop.c, drop_directory.c   mail that waited for the server
  *   parent.c       all of it together
  *
  * Real runtime only.
@@ -151,6 +152,7 @@ struct parent {
     struct directories directories;
     struct bound_set bound;
     int executables[ROLE_COUNT]; /* -1: not started by us */
+    int drop_executable;         /* of drop.c, -1: there is none */
     const char *environment[PARENT_ENVIRONMENT_MAX + 1];
 
     struct fiber_group fibers; /* one a child */
@@ -245,6 +247,11 @@ void deliver_spawn(struct fiber *f, struct parent *parent, const struct ipc_deli
 /* Find the name of a user id and whether it is one of `trusted-users`. Suspends for the look-up. */
 void user_name_find(struct fiber *f, struct parent *parent, uint32_t uid, struct arena *mem,
                     struct ipc_user_name_reply *ret);
+
+/* --- drop.c ---------------------------------------------------------------------------------------------------------- */
+
+/* Take up mail that sendmail left in the drop directory, at the start and from then on. A fiber. */
+fiber_fn drop_run;
 
 /* --- parent.c --------------------------------------------------------------------------------------------------- */
 

@@ -37,7 +37,7 @@ own_directory(char *dst, size_t cap)
 
 /* Installed, executables of roles are in ../libexec/godwit; where they were built, each in the folder of its role. */
 static enum err
-executable_find(const struct parent *parent, const char *role, char *path, size_t cap, int *ret)
+executable_find(const struct parent *parent, const char *folder, const char *role, char *path, size_t cap, int *ret)
 {
     char own[PARENT_PATH_MAX];
     if (parent->libexec != NULL) {
@@ -46,7 +46,7 @@ executable_find(const struct parent *parent, const char *role, char *path, size_
     }
     if (!own_directory(own, sizeof(own)))
         return ERR_NOT_FOUND;
-    snprintf(path, cap, "%s/../%s/godwit-%s", own, role, role);
+    snprintf(path, cap, "%s/../%s/godwit-%s", own, folder, role);
     if (executable_open(path, ret) == ERR_OK)
         return ERR_OK;
     snprintf(path, cap, "%s/../libexec/godwit/godwit-%s", own, role);
@@ -62,16 +62,19 @@ executables_open(struct parent *parent)
     for (size_t i = 0; i < ARRAY_LEN(started_roles); i++) {
         const char *role = ipc_role_name(started_roles[i]);
         char path[2 * PARENT_PATH_MAX];
-        enum err e = executable_find(parent, role, path, sizeof(path), &parent->executables[started_roles[i]]);
+        enum err e = executable_find(parent, role, role, path, sizeof(path), &parent->executables[started_roles[i]]);
         if (e == ERR_OK)
             continue;
         fprintf(stderr, "godwitd: %s: %s\n", path, e == ERR_NOT_FOUND ? "there is no such file" : "cannot be executed");
         is_good = false;
     }
-    /* Run for each delivery to a user of the machine; without it those wait. */
+    /* Run for each delivery to a user of the machine, and for each message in the drop directory; without them those wait. */
     char path[2 * PARENT_PATH_MAX];
-    if (executable_find(parent, ipc_role_name(ROLE_DELIVER), path, sizeof(path), &parent->executables[ROLE_DELIVER]) != ERR_OK)
+    const char *deliver = ipc_role_name(ROLE_DELIVER);
+    if (executable_find(parent, deliver, deliver, path, sizeof(path), &parent->executables[ROLE_DELIVER]) != ERR_OK)
         parent->executables[ROLE_DELIVER] = -1;
+    if (executable_find(parent, "cli", "drop", path, sizeof(path), &parent->drop_executable) != ERR_OK)
+        parent->drop_executable = -1;
     return is_good;
 }
 
