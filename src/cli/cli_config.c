@@ -10,7 +10,7 @@ print_problems(const struct config_problems *problems)
 {
     struct buf text;
     buf_init(&text, 4 * 1024 * 1024);
-    if (config_problems_print(problems, &text) == ERR_OK)
+    if (config_problems_print(problems, &text) == ERR_OK && text.len > 0)
         fwrite(text.data, 1, text.len, stderr);
     buf_done(&text);
 }

@@ -91,7 +91,8 @@ print_listed(void *arg, const struct spool_listed *m)
         if (envelope.recipient_count > 10)
             buf_printf(&text, " and %zu more", envelope.recipient_count - 10);
     }
-    fwrite(text.data, 1, text.len, stdout);
+    if (text.len > 0)
+        fwrite(text.data, 1, text.len, stdout);
     buf_done(&text);
     arena_clear(&mem);
     ++*count;

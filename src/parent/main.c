@@ -67,7 +67,8 @@ problems_print(const struct config_problems *problems)
     buf_init(&text, PROBLEMS_TEXT_MAX);
     if (config_problems_print(problems, &text) != ERR_OK)
         fputs("godwitd: too many problems to print\n", stderr);
-    fwrite(text.data, 1, text.len, stderr);
+    if (text.len > 0)
+        fwrite(text.data, 1, text.len, stderr);
     buf_done(&text);
 }
 
