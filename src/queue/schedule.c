@@ -69,6 +69,7 @@ schedule_done(struct schedule *s)
         return;
     struct map_cursor cursor;
     void *value;
+    heap_done(&s->later); /* first: it clears the nodes, which are in the messages */
     map_walk(&s->messages, &cursor);
     while (map_next(&s->messages, &cursor, NULL, &value)) {
         struct queued *q = value;
@@ -76,7 +77,6 @@ schedule_done(struct schedule *s)
         free(q);
     }
     map_done(&s->messages);
-    heap_done(&s->later);
     list_init(&s->ready);
     s->ready_count = s->in_hand_count = s->held_count = 0;
 }

@@ -75,6 +75,22 @@ held_waits_and_is_counted(void **state)
 }
 
 static void
+the_end_forgets_what_is_in_any_place(void **state)
+{
+    (void)state;
+    struct schedule s;
+    schedule_init(&s, 100, seed);
+    for (uint64_t n = 1; n <= 4; n++)
+        assert_non_null(schedule_add(&s, id_of(n)));
+    schedule_set_held(&s, schedule_find(&s, id_of(1)));
+    schedule_set_in_hand(&s, schedule_find(&s, id_of(2)));
+    assert_int_equal(schedule_set_later(&s, schedule_find(&s, id_of(3)), 1000), ERR_OK);
+    schedule_done(&s);
+    assert_int_equal(s.later.count, 0);
+    assert_int_equal(s.ready_count + s.in_hand_count + s.held_count, 0);
+}
+
+static void
 the_cap_refuses_and_nothing_else_changes(void **state)
 {
     (void)state;
@@ -127,6 +143,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ready_is_first_come_first_served),    cmocka_unit_test(later_becomes_ready_in_order_of_time),
         cmocka_unit_test(held_waits_and_is_counted),           cmocka_unit_test(the_cap_refuses_and_nothing_else_changes),
+        cmocka_unit_test(the_end_forgets_what_is_in_any_place),
         cmocka_unit_test(listing_goes_on_after_an_id),         cmocka_unit_test(fresh_bytes_count_against_their_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
