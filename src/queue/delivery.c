@@ -317,6 +317,8 @@ attempt(struct fiber *f, struct task *task)
 {
     struct queue *queue = task->queue;
     int64_t now_us = rt_wall_us(queue->rt);
+    if (task->q->is_removed) /* its end could not be written last time */
+        return ERR_OK;
     TRY(load_state(f, task));
     bool is_changed = false;
     size_t count = task->envelope.recipient_count;
@@ -381,11 +383,22 @@ static void
 postpone(struct fiber *f, struct task *task, int64_t next_us, bool is_held)
 {
     struct queue *queue = task->queue;
+    struct queued *q = task->q;
     task->envelope.trail = whole_trail(task);
-    enum err e = queue_write_state(f, queue, task->id, &task->envelope);
+    enum err e;
+    bool is_hold_written;
+    do { /* an operator may ask for it while it is written */
+        is_hold_written = q->wants_hold;
+        for (size_t i = 0; is_hold_written && i < task->envelope.recipient_count; i++)
+            queue_hold_recipient(&task->envelope.recipients[i]);
+        e = queue_write_state(f, queue, task->id, &task->envelope);
+    } while (e == ERR_OK && q->wants_hold && !is_hold_written);
+    if (e == ERR_OK && q->is_removed) {
+        finish(f, task);
+        return;
+    }
     if (e != ERR_OK)
         log_write(queue->log, LOG_INTERNAL_FAULT, LOG_ID(KEY_ID, task->id), LOG_ERR(KEY_ERROR, e), LOG_CSTR(KEY_PHASE, "postpone"));
-    struct queued *q = task->q;
     if (q->wants_retry)
         schedule_set_ready(&queue->schedule, q);
     else if (q->wants_hold || (next_us == INT64_MAX && is_held))
@@ -415,11 +428,12 @@ conclude(struct fiber *f, struct task *task, enum err attempted)
 {
     struct queue *queue = task->queue;
     struct queued *q = task->q;
-    if (attempted == ERR_NOT_FOUND || q->is_removed) {
+    bool is_half = attempted == ERR_NOT_FOUND && spool_has(queue->spool, task->id); /* what is left is not thrown away */
+    if (q->is_removed || (attempted == ERR_NOT_FOUND && !is_half)) {
         finish(f, task);
         return;
     }
-    if (attempted == ERR_DAMAGED) {
+    if (attempted == ERR_DAMAGED || is_half) {
         log_write(queue->log, LOG_MESSAGE_HELD, LOG_ID(KEY_ID, task->id), LOG_TEXT(KEY_REASON, SPAN("damaged")));
         schedule_set_held(&queue->schedule, q);
         return;

@@ -47,12 +47,29 @@ queue_recipient_failed(struct queue *queue, struct envelope_recipient *recipient
 
 /* --- walking ------------------------------------------------------------------------------------------------------------------------- */
 
+/* Recipient `from` was replaced; `to` is one of those it stands for. */
+struct step {
+    uint32_t from, to;
+};
+
 struct walk {
     struct queue *queue;
     struct envelope *envelope;
     struct arena *mem;
-    size_t room; /* recipients that fit at envelope->recipients */
+    size_t room;        /* recipients that fit at envelope->recipients */
+    struct step *steps; /* of this walk */
+    size_t step_count, step_room;
 };
+
+/* Whether the answer makes sense; directory is another process. */
+static bool
+is_plausible(const struct ipc_recipient_expand_reply *reply)
+{
+    for (size_t i = 0; i < reply->targets_count; i++)
+        if (reply->targets[i].kind > TARGET_DISCARD || span_is_empty(reply->targets[i].name))
+            return false;
+    return reply->status <= RECIPIENT_STATUS_UNAVAILABLE;
+}
 
 static enum err
 ask_directory(struct fiber *f, struct walk *walk, struct span address, uint32_t offset,
@@ -70,16 +87,49 @@ ask_directory(struct fiber *f, struct walk *walk, struct span address, uint32_t 
     }
     struct queue *queue = walk->queue;
     struct deadline by = deadline_in(queue->rt, config_duration_ns(queue->env->config->limits.lookup_timeout_ms));
-    return ipc_recipient_expand(f, by, ipc_hub_link(queue->env->hub, ROLE_DIRECTORY), &request, walk->mem, ret);
+    TRY(ipc_recipient_expand(f, by, ipc_hub_link(queue->env->hub, ROLE_DIRECTORY), &request, walk->mem, ret));
+    return is_plausible(ret) ? ERR_OK : ERR_PROTOCOL;
 }
 
+/*
+ * Whether the target is that recipient. A final one ("\\joe" in the entry of joe) has the name of what it replaces, which does
+ * not get the message itself any more.
+ */
 static bool
-is_known(const struct envelope *envelope, struct span address)
+is_same(const struct envelope_recipient *recipient, const struct ipc_target *target)
 {
-    for (size_t i = 0; i < envelope->recipient_count; i++)
-        if (span_equal_nocase(envelope->recipients[i].address, address))
-            return true;
-    return false;
+    if (target->kind == TARGET_UNEXPANDED)
+        return span_equal_nocase(recipient->address, target->name);
+    return recipient->state != RECIPIENT_EXPANDED && recipient->target == (enum recipient_target)target->kind &&
+           span_equal_nocase(recipient->target_name, target->name) &&
+           span_equal(recipient->target_detail, target->detail);
+}
+
+/* The number of the recipient that the target is; the count when there is none yet. */
+static size_t
+find_recipient(const struct envelope *envelope, const struct ipc_target *target)
+{
+    size_t i = 0;
+    while (i < envelope->recipient_count && !is_same(&envelope->recipients[i], target))
+        i++;
+    return i;
+}
+
+static enum err
+note_step(struct walk *walk, size_t from, size_t to)
+{
+    if (walk->step_count == walk->step_room) {
+        size_t room = walk->step_room * 2 + 16;
+        struct step *steps = arena_alloc(walk->mem, room * sizeof(*steps));
+        if (steps == NULL)
+            return ERR_LIMIT;
+        if (walk->step_count > 0)
+            memcpy(steps, walk->steps, walk->step_count * sizeof(*steps));
+        walk->steps = steps;
+        walk->step_room = room;
+    }
+    walk->steps[walk->step_count++] = (struct step){(uint32_t)from, (uint32_t)to};
+    return ERR_OK;
 }
 
 /* Make room for one more recipient; those there may move. */
@@ -123,37 +173,12 @@ append_at_end(struct walk *walk, size_t parent, const struct ipc_recipient_expan
 static enum err
 append_recipient(struct walk *walk, size_t parent, const struct ipc_recipient_expand_reply *reply, const struct ipc_target *target)
 {
-    if (is_known(walk->envelope, target->name))
+    size_t to = find_recipient(walk->envelope, target);
+    TRY(note_step(walk, parent, to));
+    if (to < walk->envelope->recipient_count)
         return ERR_OK;
     TRY(grow(walk));
     append_at_end(walk, parent, reply, target);
-    return ERR_OK;
-}
-
-/* Replace recipient `i` by the targets of the reply, asking on while there are more of them. */
-static enum err
-replace_recipient(struct fiber *f, struct walk *walk, size_t i, const struct ipc_recipient_expand_reply *first)
-{
-    const struct config_delivery *config = &walk->queue->env->config->delivery;
-    struct ipc_recipient_expand_reply reply = *first;
-    uint32_t offset = 0;
-    for (;;) {
-        for (size_t n = 0; n < reply.targets_count; n++) {
-            if (walk->envelope->recipient_count >= config->expansion_recipients.value) {
-                queue_recipient_failed(walk->queue, &walk->envelope->recipients[i], DELIVERY_FAILED, SPAN("5.1.3"),
-                                       SPAN("the address stands for more recipients than expansion-recipients allows"));
-                return ERR_OK;
-            }
-            TRY(append_recipient(walk, i, &reply, &reply.targets[n]));
-        }
-        offset += (uint32_t)reply.targets_count;
-        if (!reply.more || reply.targets_count == 0)
-            break;
-        TRY(ask_directory(f, walk, walk->envelope->recipients[i].address, offset, &reply));
-    }
-    walk->envelope->recipients[i].state = RECIPIENT_EXPANDED;
-    log_write(walk->queue->log, LOG_MESSAGE_EXPANDED, LOG_ID(KEY_ID, walk->envelope->id),
-              LOG_TEXT(KEY_TO, walk->envelope->recipients[i].address), LOG_U64(KEY_COUNT, offset));
     return ERR_OK;
 }
 
@@ -184,6 +209,40 @@ fail_by_status(struct queue *queue, struct envelope_recipient *recipient, enum r
     }
 }
 
+/* Replace recipient `i` by the targets of the reply, asking on while there are more of them. */
+static enum err
+replace_recipient(struct fiber *f, struct walk *walk, size_t i, const struct ipc_recipient_expand_reply *first)
+{
+    const struct config_delivery *config = &walk->queue->env->config->delivery;
+    struct ipc_recipient_expand_reply reply = *first;
+    uint32_t offset = 0;
+    for (;;) {
+        for (size_t n = 0; n < reply.targets_count; n++) {
+            if (walk->envelope->recipient_count >= config->expansion_recipients.value) {
+                queue_recipient_failed(walk->queue, &walk->envelope->recipients[i], DELIVERY_FAILED, SPAN("5.1.3"),
+                                       SPAN("the address stands for more recipients than expansion-recipients allows"));
+                return ERR_OK;
+            }
+            TRY(append_recipient(walk, i, &reply, &reply.targets[n]));
+        }
+        offset += (uint32_t)reply.targets_count;
+        if (!reply.more)
+            break;
+        enum err e = ask_directory(f, walk, walk->envelope->recipients[i].address, offset, &reply);
+        if (e == ERR_CANCELED || e == ERR_LIMIT)
+            return e;
+        if (e != ERR_OK || reply.status != RECIPIENT_STATUS_OK || reply.targets_count == 0) {
+            /* Those found so far stay; the rest of the list is asked for at the next attempt. */
+            fail_by_status(walk->queue, &walk->envelope->recipients[i], RECIPIENT_STATUS_UNAVAILABLE);
+            return ERR_OK;
+        }
+    }
+    walk->envelope->recipients[i].state = RECIPIENT_EXPANDED;
+    log_write(walk->queue->log, LOG_MESSAGE_EXPANDED, LOG_ID(KEY_ID, walk->envelope->id),
+              LOG_TEXT(KEY_TO, walk->envelope->recipients[i].address), LOG_U64(KEY_COUNT, offset));
+    return ERR_OK;
+}
+
 /* One step for recipient `i`. */
 static enum err
 expand_one(struct fiber *f, struct walk *walk, size_t i)
@@ -212,6 +271,72 @@ expand_one(struct fiber *f, struct walk *walk, size_t i)
     return ERR_OK;
 }
 
+/* --- circles -------------------------------------------------------------------------------------------------------------------------- */
+
+/* What is known in this walk of where a recipient's mail goes. */
+enum leads { LEADS_UNKNOWN, LEADS_NOWHERE, LEADS_SOMEWHERE };
+
+/* Whether somebody takes the place of a recipient that was replaced at an earlier attempt, as far as its record tells. */
+static bool
+has_heirs(const struct envelope *envelope, const struct envelope_recipient *replaced)
+{
+    struct span root = span_is_empty(replaced->original) ? replaced->address : replaced->original;
+    for (size_t i = 0; i < envelope->recipient_count; i++) {
+        const struct envelope_recipient *recipient = &envelope->recipients[i];
+        if (recipient->state != RECIPIENT_EXPANDED && recipient->depth > replaced->depth &&
+            span_equal(recipient->original, root))
+            return true;
+    }
+    return false;
+}
+
+/* Where the end of a step leads by itself, before the steps of this walk are followed. */
+static enum leads
+leads_at_first(const struct walk *walk, const enum leads *leads, size_t i)
+{
+    const struct envelope_recipient *recipient = &walk->envelope->recipients[i];
+    if (leads[i] != LEADS_UNKNOWN)
+        return leads[i];
+    return recipient->state != RECIPIENT_EXPANDED || has_heirs(walk->envelope, recipient) ? LEADS_SOMEWHERE : LEADS_NOWHERE;
+}
+
+/*
+ * Aliases that lead to one another and to nobody else would replace each other until nobody is left, and the message would be
+ * gone. Hold the recipients that were replaced in this walk and lead to no one.
+ */
+static enum err
+hold_circles(struct walk *walk)
+{
+    struct envelope *envelope = walk->envelope;
+    if (walk->step_count == 0)
+        return ERR_OK;
+    enum leads *leads = arena_alloc(walk->mem, envelope->recipient_count * sizeof(*leads));
+    if (leads == NULL)
+        return ERR_LIMIT;
+    for (size_t k = 0; k < walk->step_count; k++) {
+        size_t from = walk->steps[k].from;
+        leads[from] = envelope->recipients[from].state == RECIPIENT_EXPANDED ? LEADS_NOWHERE : LEADS_SOMEWHERE;
+    }
+    for (size_t k = 0; k < walk->step_count; k++)
+        leads[walk->steps[k].to] = leads_at_first(walk, leads, walk->steps[k].to);
+    for (bool is_moving = true; is_moving;) {
+        is_moving = false;
+        for (size_t k = walk->step_count; k-- > 0;) { /* later steps lead further: backwards it takes few rounds */
+            if (leads[walk->steps[k].from] != LEADS_NOWHERE || leads[walk->steps[k].to] != LEADS_SOMEWHERE)
+                continue;
+            leads[walk->steps[k].from] = LEADS_SOMEWHERE;
+            is_moving = true;
+        }
+    }
+    for (size_t k = 0; k < walk->step_count; k++) {
+        struct envelope_recipient *recipient = &envelope->recipients[walk->steps[k].from];
+        if (leads[walk->steps[k].from] == LEADS_NOWHERE && recipient->state == RECIPIENT_EXPANDED)
+            queue_recipient_failed(walk->queue, recipient, DELIVERY_FAILED, SPAN("5.4.6"),
+                                   SPAN("the aliases of this address lead to one another and to nobody else"));
+    }
+    return ERR_OK;
+}
+
 enum err
 queue_expand(struct fiber *f, struct queue *queue, struct envelope *envelope, struct arena *mem, int64_t now_us,
              bool *ret_changed)
@@ -224,6 +349,7 @@ queue_expand(struct fiber *f, struct queue *queue, struct envelope *envelope, st
         if (is_due && recipient->target == TARGET_UNEXPANDED)
             TRY(expand_one(f, &walk, i));
     }
+    TRY(hold_circles(&walk));
     *ret_changed = envelope->recipient_count != before;
     return ERR_OK;
 }

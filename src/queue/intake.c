@@ -8,6 +8,8 @@
  */
 #include "queue/queue_state.h"
 
+#include "net/trail.h"
+
 #include <stdlib.h>
 
 enum {
@@ -58,11 +60,15 @@ discard_main(struct fiber *f, void *arg)
     upload_free(upload);
 }
 
-/* End an upload that was not committed. Never suspends: its file is removed by a fiber of its own. */
+/*
+ * End an upload that was not committed. Never suspends: its file is removed by a fiber of its own; after a failed sync the next
+ * process does it, which knows whether the message counts (I5).
+ */
 static void
 upload_discard(struct upload *upload)
 {
-    if (upload->file == NULL || fiber_group_spawn(&upload->queue->in_hand, "queue.discard", discard_main, upload) != ERR_OK)
+    if (upload->file == NULL || upload->queue->committer.is_failed ||
+        fiber_group_spawn(&upload->queue->in_hand, "queue.discard", discard_main, upload) != ERR_OK)
         upload_free(upload);
 }
 
@@ -326,6 +332,31 @@ accept_message(struct fiber *f, struct queue *queue, const struct incoming *in)
 }
 
 /*
+ * Whether a recipient is as an edge may bring one: its address and what the client said of it. Where it goes, how often it was tried
+ * and what came of it is said by this process alone; and what local could not be told would be in the way for ever.
+ */
+static bool
+is_new_recipient(const struct envelope_recipient *r)
+{
+    return r->state == RECIPIENT_PENDING && r->target == TARGET_UNEXPANDED && r->depth == 0 && r->attempts == 0 &&
+           r->next_attempt_us == 0 && span_is_empty(r->original) && span_is_empty(r->target_name) &&
+           span_is_empty(r->target_detail) && span_is_empty(r->list_sender) && span_is_empty(r->status) &&
+           span_is_empty(r->reason) && !span_is_empty(r->address) && r->address.len <= IPC_DELIVER_RECIPIENT_MAX &&
+           r->orcpt.len <= IPC_DELIVER_ORIGINAL_MAX;
+}
+
+static bool
+is_new_envelope(const struct envelope *e)
+{
+    for (size_t i = 0; i < e->recipient_count; i++)
+        if (!is_new_recipient(&e->recipients[i]))
+            return false;
+    return e->recipient_count > 0 && !message_id_is_none(e->id) && e->arrival_us >= 0 &&
+           e->sender.len <= IPC_DELIVER_SENDER_MAX && e->envid.len <= IPC_DELIVER_ENVID_MAX &&
+           e->client_address.len <= IPC_DELIVER_CLIENT_ADDRESS_MAX && e->trail.len <= TRAIL_BYTES_MAX;
+}
+
+/*
  * Read the envelope only to know that it can be read again, whose it is, and that all of its content is here: the first pieces of
  * an upload may have gone to a queue process that has died since.
  */
@@ -336,7 +367,7 @@ check_envelope(struct span bytes, uint64_t content_bytes, struct message_id *ret
     arena_init(&decoded, QUEUE_ENVELOPE_MEMORY_MAX);
     struct envelope envelope;
     enum err e = envelope_decode(bytes, &decoded, &envelope);
-    if (e == ERR_OK && (envelope.recipient_count == 0 || message_id_is_none(envelope.id) || envelope.size_bytes != content_bytes))
+    if (e == ERR_OK && (!is_new_envelope(&envelope) || envelope.size_bytes != content_bytes))
         e = ERR_PROTOCOL;
     if (e == ERR_OK)
         *ret_id = envelope.id;

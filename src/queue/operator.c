@@ -239,9 +239,28 @@ queue_on_queue_content(struct fiber *f, void *ctx, struct ipc_peer *from, const 
 
 /* --- changing ------------------------------------------------------------------------------------------------------------------------- */
 
-/* Give every recipient that waits or is held another chance now. */
+/* Give a recipient that waits or is held another chance now. */
+static void
+release_recipient(struct envelope_recipient *recipient)
+{
+    if (recipient->state == RECIPIENT_HELD)
+        recipient->state = RECIPIENT_PENDING;
+    recipient->next_attempt_us = 0;
+}
+
+void
+queue_hold_recipient(struct envelope_recipient *recipient)
+{
+    if (recipient->state != RECIPIENT_PENDING)
+        return;
+    recipient->state = RECIPIENT_HELD;
+    recipient->status = SPAN("4.3.0");
+    recipient->reason = SPAN("held by an operator");
+}
+
+/* Change every recipient of the message on disk. The message is in hand meanwhile. */
 static enum err
-release_recipients(struct fiber *f, struct queue *queue, struct message_id id)
+rewrite_recipients(struct fiber *f, struct queue *queue, struct message_id id, void (*change)(struct envelope_recipient *))
 {
     struct spool_read read;
     TRY(queue_read(f, queue, id, SPOOL_STATE, &read));
@@ -249,65 +268,86 @@ release_recipients(struct fiber *f, struct queue *queue, struct message_id id)
     arena_init(&decoded, QUEUE_ENVELOPE_MEMORY_MAX);
     struct envelope envelope;
     enum err e = envelope_decode(read.data, &decoded, &envelope);
-    if (e == ERR_OK) {
-        for (size_t i = 0; i < envelope.recipient_count; i++) {
-            struct envelope_recipient *recipient = &envelope.recipients[i];
-            if (recipient->state == RECIPIENT_HELD)
-                recipient->state = RECIPIENT_PENDING;
-            recipient->next_attempt_us = 0;
-        }
+    for (size_t i = 0; e == ERR_OK && i < envelope.recipient_count; i++)
+        change(&envelope.recipients[i]);
+    if (e == ERR_OK)
         e = queue_write_state(f, queue, id, &envelope);
-    }
     arena_clear(&decoded);
     spool_read_done(&read);
     return e;
 }
 
+/* End a message that is in hand. When that cannot be made durable it is as ready as before. */
 static bool
-change_retry(struct fiber *f, struct queue *queue, struct queued *q)
+remove_in_hand(struct fiber *f, struct queue *queue, struct queued *q)
 {
-    if (q->place == QUEUED_IN_HAND) {
-        q->wants_retry = true;
-        return true;
+    struct message_id id = queued_id(q);
+    if (queue_write_state(f, queue, id, NULL) != ERR_OK) {
+        q->is_removed = false;
+        schedule_set_ready(&queue->schedule, q);
+        cond_signal(&queue->work);
+        return false;
     }
-    /* In hand while its state is rewritten, so that no delivery begins meanwhile. */
+    log_write(queue->log, LOG_MESSAGE_REMOVED, LOG_ID(KEY_ID, id));
+    schedule_remove(&queue->schedule, q);
+    return true;
+}
+
+/*
+ * Rewrite a message that is not in hand; it is meanwhile, so that no delivery begins. What other operators asked for during that
+ * time is done then: removal before all, else the latest word is theirs.
+ */
+static bool
+change_state(struct fiber *f, struct queue *queue, struct queued *q, bool is_hold)
+{
     schedule_set_in_hand(&queue->schedule, q);
-    enum err e = release_recipients(f, queue, queued_id(q));
-    fresh_message_free(q->fresh);
+    enum err e = rewrite_recipients(f, queue, queued_id(q), is_hold ? queue_hold_recipient : release_recipient);
+    fresh_message_free(q->fresh); /* its envelope is an older one now */
     q->fresh = NULL;
-    q->crashes = 0;
-    schedule_set_ready(&queue->schedule, q);
+    if (q->is_removed) {
+        (void)remove_in_hand(f, queue, q);
+        return e == ERR_OK;
+    }
+    bool holds = is_hold ? !q->wants_retry : q->wants_hold;
+    q->wants_hold = q->wants_retry = false;
+    if (holds)
+        schedule_set_held(&queue->schedule, q);
+    else
+        schedule_set_ready(&queue->schedule, q);
     cond_signal(&queue->work);
     return e == ERR_OK;
 }
 
 static bool
+change_retry(struct fiber *f, struct queue *queue, struct queued *q)
+{
+    q->crashes = 0;
+    if (q->place != QUEUED_IN_HAND)
+        return change_state(f, queue, q, false);
+    q->wants_retry = true;
+    q->wants_hold = false;
+    return true;
+}
+
+static bool
 change_hold(struct fiber *f, struct queue *queue, struct queued *q)
 {
-    (void)f;
-    if (q->place == QUEUED_IN_HAND)
-        q->wants_hold = true;
-    else
-        schedule_set_held(&queue->schedule, q);
+    if (q->place != QUEUED_IN_HAND)
+        return change_state(f, queue, q, true);
+    q->wants_hold = true;
+    q->wants_retry = false;
     return true;
 }
 
 static bool
 change_remove(struct fiber *f, struct queue *queue, struct queued *q)
 {
-    struct message_id id = queued_id(q);
     if (q->place == QUEUED_IN_HAND) {
         q->is_removed = true;
         return true;
     }
     schedule_set_in_hand(&queue->schedule, q);
-    if (queue_write_state(f, queue, id, NULL) != ERR_OK) {
-        schedule_set_ready(&queue->schedule, q);
-        return false;
-    }
-    log_write(queue->log, LOG_MESSAGE_REMOVED, LOG_ID(KEY_ID, id));
-    schedule_remove(&queue->schedule, q);
-    return true;
+    return remove_in_hand(f, queue, q);
 }
 
 struct change {

@@ -253,6 +253,7 @@ serve(struct fiber *f, struct queue *queue)
     fiber_group_end(f, &queue->in_hand);
     ipc_hub_free(f, queue->env->hub); /* no call is under way any more: `queue` can go */
     queue->env->hub = NULL;
+    fiber_group_end(f, &queue->in_hand); /* the uploads of edges that were still there are discarded */
     fiber_group_end(f, &writers);
 }
 

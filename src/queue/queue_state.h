@@ -94,6 +94,9 @@ void queue_on_queue_content(struct fiber *f, void *ctx, struct ipc_peer *from, c
 void queue_on_queue_change(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_change *request,
                            struct arena *mem, struct ipc_queue_change_reply *ret);
 
+/* Hold the recipient, as an operator asked, unless it needs nothing any more. */
+void queue_hold_recipient(struct envelope_recipient *recipient);
+
 /* --- record.c: messages in the spool ------------------------------------------------------------------------------------------- */
 
 /* Read one record of a message through the pool. ERR_OK: spool_read_done() has to follow. */

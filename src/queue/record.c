@@ -69,12 +69,29 @@ queue_content_make(struct fiber *f, struct queue *queue, struct span whole, stru
     return ERR_OK;
 }
 
+/*
+ * Results are kept until they are durable: while the disk is full they wait for what maintenance sets free. Given up, the deliveries
+ * behind them would be repeated.
+ */
+static enum err
+commit_result(struct fiber *f, struct queue *queue, const struct spool_op *op)
+{
+    for (;;) {
+        enum err e = committer_commit(f, DEADLINE_NEVER, &queue->committer, SPOOL_USE_RESULT, op, 1);
+        if (e != ERR_FULL)
+            return e;
+        enum err waited = cond_wait(f, deadline_in(queue->rt, NS_PER_S), &queue->committer.turned);
+        if (waited == ERR_CANCELED)
+            return e;
+    }
+}
+
 enum err
 queue_write_state(struct fiber *f, struct queue *queue, struct message_id id, const struct envelope *envelope)
 {
     if (envelope == NULL) {
         const struct spool_op removal = {.verb = SPOOL_REMOVE, .id = id};
-        return committer_commit(f, DEADLINE_NEVER, &queue->committer, SPOOL_USE_RESULT, &removal, 1);
+        return commit_result(f, queue, &removal);
     }
     struct buf state;
     buf_init(&state, ENVELOPE_BYTES_MAX);
@@ -82,7 +99,7 @@ queue_write_state(struct fiber *f, struct queue *queue, struct message_id id, co
     if (e == ERR_OK) {
         const struct span part = buf_span(&state);
         const struct spool_op put = {.verb = SPOOL_PUT_STATE, .id = id, .parts = &part, .part_count = 1};
-        e = committer_commit(f, DEADLINE_NEVER, &queue->committer, SPOOL_USE_RESULT, &put, 1);
+        e = commit_result(f, queue, &put);
     }
     buf_done(&state);
     return e;
