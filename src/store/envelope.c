@@ -2,8 +2,8 @@
  * envelope.c - the tagged form of an envelope: a table of fields for each of its two levels.
  *
  * An item is tag (2 octets), length (4), value, numbers big-endian. What has its default value (0, empty) is left out.
- * Strict: a tag that comes twice, a number of the wrong length or a value without a name is ERR_DAMAGED. Unknown tags are
- * collected word for word and written again behind the known ones.
+ * Strict: a tag that comes twice, a number of the wrong length or a value without a name is ERR_DAMAGED. Unknown tags
+ * are collected word for word and written again behind the known ones.
  */
 #include "store/envelope.h"
 
@@ -294,7 +294,8 @@ unknown_note(struct unknown *u, struct span whole)
 
 /* Put the items of `bytes` that are not in `fields` (nor recipients, on the first level) together in `mem`. */
 static enum err
-unknown_collect(const struct unknown *u, struct span bytes, const struct field *fields, size_t count, bool has_recipients,
+unknown_collect(const struct unknown *u, struct span bytes, const struct field *fields, size_t count,
+                bool has_recipients,
                 struct arena *mem, struct span *ret)
 {
     if (!u->is_scattered) {

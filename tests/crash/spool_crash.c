@@ -10,7 +10,8 @@
  *   full    each step meets a full disk once, the work goes on; then the power fails
  *   all     all of them
  * After each recovery the spool is held against the model, works on, is stopped again and recovers again.
- * With --expect-loss (the negative controls, whose spool lacks a sync or a check) success is that a violation was found.
+ * With --expect-loss (the negative controls, whose spool lacks a sync or a check) success is that a violation was
+ * found.
  */
 #include <stdio.h>
 #include <string.h>
@@ -78,7 +79,8 @@ recover_twice(struct verdict *v, const struct workload *crashed, struct disk_sim
 
 /* The workload up to the end or to the fault that `arm` prepares; the disk is as it was left. */
 static enum err
-run_until(struct workload *w, uint64_t seed, struct disk_sim *sim, void (*arm)(struct disk_sim *sim, uint64_t n), uint64_t n)
+run_until(struct workload *w, uint64_t seed, struct disk_sim *sim, void (*arm)(struct disk_sim *sim, uint64_t n),
+          uint64_t n)
 {
     workload_init(w, sim, seed);
     w->step_number = n;
@@ -166,7 +168,9 @@ crash_kill(struct verdict *v, uint64_t step)
     disk_sim_free(sim);
 }
 
-/* A sync fails: the process has to end by itself; the next start must not believe the cache (I5). False: no such sync. */
+/*
+ * A sync fails: the process has to end by itself; the next start must not believe the cache (I5). False: no such sync.
+ */
 static bool
 fail_sync(struct verdict *v, void (*arm)(struct disk_sim *sim, uint64_t n), uint64_t n)
 {
@@ -237,7 +241,8 @@ count_steps(struct verdict *v)
         spool_stats_get(w->h.spool, &stats);
     uint64_t steps = disk_sim_steps(sim);
     printf("workload: %llu steps, %u messages, %llu live, %u segments, %llu bytes copied by the last process\n",
-           (unsigned long long)steps, (unsigned)w->message_count, (unsigned long long)stats.messages, (unsigned)stats.segments,
+           (unsigned long long)steps, (unsigned)w->message_count, (unsigned long long)stats.messages,
+               (unsigned)stats.segments,
            (unsigned long long)stats.copied_bytes);
     workload_done(w);
     free(w);

@@ -3,9 +3,9 @@
  *
  * usage: spool_disk_use MESSAGES
  *
- * First MESSAGES messages that are delivered soon after they came, but for one in 10,000 that stays deferred and has its
- * state rewritten now and then. Then a backlog: a tenth of MESSAGES stay, and leave in no order. After every piece of
- * maintenance the bound is checked, at the end every message that should be there, also after a restart.
+ * First MESSAGES messages that are delivered soon after they came, but for one in 10,000 that stays deferred and has
+ * its state rewritten now and then. Then a backlog: a tenth of MESSAGES stay, and leave in no order. After every piece
+ * of maintenance the bound is checked, at the end every message that should be there, also after a restart.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,8 +97,10 @@ put(struct world *w, uint64_t n)
     static const uint8_t zeros[CONTENT_BYTES];
     char state[200];
     int len = snprintf(state, sizeof(state), "%llu %0150u", (unsigned long long)n, 0u);
-    struct span content = span_of(zeros, CONTENT_BYTES / 2 + n % (CONTENT_BYTES / 2)), text = span_of(state, (size_t)len);
-    struct spool_op ops[] = {harness_op(SPOOL_PUT_CONTENT, id_of(n), &content), harness_op(SPOOL_PUT_STATE, id_of(n), &text)};
+    struct span content = span_of(zeros, CONTENT_BYTES / 2 + n % (CONTENT_BYTES / 2)),
+        text = span_of(state, (size_t)len);
+    struct spool_op ops[] = {harness_op(SPOOL_PUT_CONTENT, id_of(n), &content),
+        harness_op(SPOOL_PUT_STATE, id_of(n), &text)};
     add(w, SPOOL_USE_ACCEPT, ops, 2);
 }
 
@@ -212,7 +214,8 @@ main(int argc, char **argv)
     spool_stats_get(w->h.spool, &s);
     printf("%llu messages passed, %llu stay: %llu live bytes, at most %llu on disk, %llu copied, %llu bytes of index\n",
            (unsigned long long)messages, (unsigned long long)s.messages, (unsigned long long)s.live_bytes,
-           (unsigned long long)w->disk_bytes_max, (unsigned long long)s.copied_bytes, (unsigned long long)s.index_bytes);
+           (unsigned long long)w->disk_bytes_max, (unsigned long long)s.copied_bytes,
+               (unsigned long long)s.index_bytes);
     backlog(w, messages, messages / 10);
     check_all(w, messages, messages / 10);
     harness_kill(&w->h);

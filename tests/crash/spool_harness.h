@@ -1,8 +1,8 @@
 /*
  * spool_harness.h - a spool on a simulated disk, driven by hand: what the queue's fibers do, in one line each.
  *
- * For unit and crash tests. Jobs run at once, in place. Functions return what the spool returned, so that a test that crashes
- * the disk in the middle can unwind.
+ * For unit and crash tests. Jobs run at once, in place. Functions return what the spool returned, so that a test that
+ * crashes the disk in the middle can unwind.
  */
 #ifndef GODWIT_TESTS_SPOOL_HARNESS_H
 #define GODWIT_TESTS_SPOOL_HARNESS_H

@@ -55,8 +55,8 @@ fill(uint8_t *to, size_t len, uint64_t seed)
 }
 
 /*
- * A whole batch as a sender may dream of it, at every block boundary the content may fall on when its batch holds nothing
- * before it: a message of its own and the removal of another, with no salt, for nobody outside knows one.
+ * A whole batch as a sender may dream of it, at every block boundary the content may fall on when its batch holds
+ * nothing before it: a message of its own and the removal of another, with no salt, for nobody outside knows one.
  */
 static void
 forge(uint8_t *content, size_t len)
@@ -218,7 +218,8 @@ workload_done(struct workload *w)
 
 /* Add a group; on success it is part of the batch's changes. */
 static enum err
-group_add(struct workload *w, enum spool_use use, const struct spool_op *ops, const struct change *changes, size_t count)
+group_add(struct workload *w, enum spool_use use, const struct spool_op *ops, const struct change *changes,
+          size_t count)
 {
     if (w->change_count + count > WORKLOAD_BATCH_OPS_MAX)
         return ERR_AGAIN;
@@ -268,7 +269,8 @@ deliver(struct workload *w, uint32_t ended)
     }
     struct span content = content_of(w, message, content_bytes), state = state_of(message, 1, state_bytes);
     struct spool_op ops[3];
-    struct change changes[3] = {{SPOOL_PUT_CONTENT, message, 0}, {SPOOL_PUT_STATE, message, 1}, {SPOOL_REMOVE, ended, 0}};
+    struct change changes[3] = {{SPOOL_PUT_CONTENT, message, 0}, {SPOOL_PUT_STATE, message, 1},
+        {SPOOL_REMOVE, ended, 0}};
     size_t count = ended == UINT32_MAX ? 2 : 3;
     ops[0] = harness_op(SPOOL_PUT_CONTENT, id_of(message), &content);
     ops[0].body = body;

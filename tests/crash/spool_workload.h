@@ -1,10 +1,12 @@
 /*
- * spool_workload.h - a queue's life in small: deliveries, deferrals, results that create mail, body files, compaction, restarts.
+ * spool_workload.h - a queue's life in small: deliveries, deferrals, results that create mail, body files, compaction,
+ * restarts.
  *
- * Drives a spool through spool_harness.h by chance from a seed and keeps a model of what was acknowledged. Commits, maintenance
- * and reads overlap as they do in the queue: between placing, writing and ending a batch, pieces of work move on. After a
- * crash and recovery workload_check() holds the spool against the model: every acknowledged message there and whole, or
- * finished with what it created; nothing back that was removed; what was under way there whole or not at all.
+ * Drives a spool through spool_harness.h by chance from a seed and keeps a model of what was acknowledged. Commits,
+ * maintenance and reads overlap as they do in the queue: between placing, writing and ending a batch, pieces of work
+ * move on. After a crash and recovery workload_check() holds the spool against the model: every acknowledged message
+ * there and whole, or finished with what it created; nothing back that was removed; what was under way there whole or
+ * not at all.
  */
 #ifndef GODWIT_TESTS_SPOOL_WORKLOAD_H
 #define GODWIT_TESTS_SPOOL_WORKLOAD_H

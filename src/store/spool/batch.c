@@ -1,10 +1,10 @@
 /*
  * batch.c - changes that become durable together: gathered, placed, written, applied.
  *
- * I1: a batch starts on a block of its own and is written once, after the batch before it was ended. I3: what is added in
- * one call counts together or not at all, so does the batch. While records wait in a batch the index already knows of
- * them (spool_entry.puts, SPOOL_ENTRY_REMOVING), so that no later change and no compaction overlooks them.
- * I6: room is promised when a change is added, never looked for when the batch is placed.
+ * I1: a batch starts on a block of its own and is written once, after the batch before it was ended. I3: what is added
+ * in one call counts together or not at all, so does the batch. While records wait in a batch the index already knows
+ * of them (spool_entry.puts, SPOOL_ENTRY_REMOVING), so that no later change and no compaction overlooks them. I6: room
+ * is promised when a change is added, never looked for when the batch is placed.
  */
 #include "base/assert.h"
 #include "store/spool/internal.h"
@@ -67,12 +67,13 @@ spool_batch_status(const struct spool_batch *batch)
 static bool
 fits_empty_segment(const struct spool *spool, uint64_t bytes, uint64_t count)
 {
-    return spool_round_up(bytes, SPOOL_BLOCK_BYTES) + SPOOL_FIRST_BATCH <= spool_table_offset(spool->segment_bytes, count);
+    uint64_t end = SPOOL_FIRST_BATCH + spool_round_up(bytes, SPOOL_BLOCK_BYTES);
+    return end <= spool_table_offset(spool->segment_bytes, count);
 }
 
 /*
- * Whether the gathering batch, at `bytes` and `count` records, is sure to find its place; *ret_needs_ready when that takes
- * a ready segment. New mail leaves the reserved ones alone (I6).
+ * Whether the gathering batch, at `bytes` and `count` records, is sure to find its place; *ret_needs_ready when that
+ * takes a ready segment. New mail leaves the reserved ones alone (I6).
  */
 static enum err
 find_room(const struct spool *spool, enum spool_use use, uint64_t bytes, uint64_t count, bool *ret_needs_ready)
@@ -96,7 +97,8 @@ spool_can_accept(const struct spool *spool, uint64_t bytes)
 {
     if (spool_index_used_bytes(&spool->index) > spool->options.index_bytes_max)
         return ERR_LIMIT;
-    uint64_t alone = SPOOL_BATCH_HEADER_BYTES + 2 * SPOOL_RECORD_HEADER_BYTES + spool_round_up(bytes, SPOOL_RECORD_ALIGN);
+    uint64_t alone = SPOOL_BATCH_HEADER_BYTES + 2 * SPOOL_RECORD_HEADER_BYTES +
+        spool_round_up(bytes, SPOOL_RECORD_ALIGN);
     if (bytes > spool->segment_bytes || !fits_empty_segment(spool, alone, 2))
         return ERR_LIMIT;
     bool needs_ready;
@@ -327,7 +329,8 @@ segment_rotate(struct spool *spool, uint8_t generation)
 {
     struct spool_segment *fresh = NULL;
     for (uint32_t i = 0; i < spool->segment_cap && fresh == NULL; i++)
-        if (spool->segments[i] != NULL && spool->segments[i]->state == SPOOL_SEGMENT_READY && !spool->segments[i]->is_busy)
+        if (spool->segments[i] != NULL && spool->segments[i]->state == SPOOL_SEGMENT_READY &&
+            !spool->segments[i]->is_busy)
             fresh = spool->segments[i];
     if (fresh == NULL)
         return NULL;
@@ -437,7 +440,8 @@ is_live(const struct spool_entry *e)
 }
 
 static void
-apply_content(struct spool *spool, struct spool_entry *e, const struct spool_record_header *h, uint32_t segment, uint32_t offset)
+apply_content(struct spool *spool, struct spool_entry *e, const struct spool_record_header *h, uint32_t segment,
+              uint32_t offset)
 {
     spool->live_messages += is_live(e) ? 0 : 1;
     place_set(spool, e, 0, segment, offset, h->length);
@@ -447,7 +451,8 @@ apply_content(struct spool *spool, struct spool_entry *e, const struct spool_rec
 }
 
 static void
-apply_state(struct spool *spool, struct spool_entry *e, const struct spool_record_header *h, uint32_t segment, uint32_t offset)
+apply_state(struct spool *spool, struct spool_entry *e, const struct spool_record_header *h, uint32_t segment,
+            uint32_t offset)
 {
     spool->live_messages += is_live(e) ? 0 : 1;
     if ((e->flags & SPOOL_ENTRY_STATE) != 0)
@@ -457,7 +462,8 @@ apply_state(struct spool *spool, struct spool_entry *e, const struct spool_recor
 }
 
 static void
-apply_removal(struct spool *spool, struct spool_entry *e, const struct spool_record_header *h, uint32_t segment, uint32_t offset)
+apply_removal(struct spool *spool, struct spool_entry *e, const struct spool_record_header *h, uint32_t segment,
+              uint32_t offset)
 {
     spool->live_messages -= is_live(e) ? 1 : 0;
     if ((e->flags & SPOOL_ENTRY_CONTENT) != 0)
@@ -480,8 +486,7 @@ apply_copy(struct spool_batch *batch, const struct spool_record_header *h, uint3
         return;
     struct spool_entry *e = spool_index_entry(&spool->index, number);
     int which = h->kind == SPOOL_STATE ? 1 : 0;
-    uint8_t flag = h->kind == SPOOL_STATE ? SPOOL_ENTRY_STATE : h->kind == SPOOL_CONTENT ? SPOOL_ENTRY_CONTENT : SPOOL_ENTRY_DEAD;
-    if ((e->flags & flag) == 0 || e->segment[which] != batch->source_segment)
+    if ((e->flags & spool_kind_flag(h->kind)) == 0 || e->segment[which] != batch->source_segment)
         return;
     place_clear(spool, e, which);
     place_set(spool, e, which, batch->segment->number, offset, h->length);

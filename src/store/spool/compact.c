@@ -1,10 +1,11 @@
 /*
  * compact.c - copying what is still live out of a segment that is old or mostly dead (I4).
  *
- * The segment's table says what was in it, the index what of that is live. Live records are read, checked and written again as
- * batches of an older generation; a copy keeps the version of its record, so it never outdates a newer one. States and
- * removals go first and together: a start that reads all states finds them side by side. What is found damaged is copied
- * as it is and marked (I7). The segment itself is released afterwards, as any segment in which nothing is live.
+ * The segment's table says what was in it, the index what of that is live. Live records are read, checked and written
+ * again as batches of an older generation; a copy keeps the version of its record, so it never outdates a newer one.
+ * States and removals go first and together: a start that reads all states finds them side by side. What is found
+ * damaged is copied as it is and marked (I7). The segment itself is released afterwards, as any segment in which
+ * nothing is live.
  */
 #include "base/assert.h"
 #include "store/spool/internal.h"
@@ -75,6 +76,7 @@ spool_compaction_new(struct spool *spool, struct spool_segment *segment)
         return NULL;
     c->spool = spool;
     c->segment = segment;
+    c->status = ERR_CANCELED;
     return c;
 }
 
@@ -152,7 +154,8 @@ run_read(struct spool_compaction *c)
         if (c->chunk_count > 0 && bytes + size > most)
             break;
         struct copied r = {.offset = entry->offset};
-        enum err e = spool_record_read(&source, &c->segment->salt, entry->offset, entry->length, &r.memory, &r.header, &r.payload);
+        enum err e = spool_record_read(&source, &c->segment->salt, entry->offset, entry->length, &r.memory, &r.header,
+                                       &r.payload);
         if (e == ERR_LIMIT)
             return e;
         if (e == ERR_DAMAGED) {
@@ -264,6 +267,7 @@ enum err
 spool_compaction_step(struct spool_compaction *c, enum spool_step *ret_step)
 {
     enum err e = compaction_step(c, ret_step);
+    c->status = ERR_CANCELED; /* until the next job has run */
     if (e != ERR_OK)
         c->spool->compact_after_ns = c->spool->now_ns + COMPACT_RETRY_NS;
     return e;

@@ -8,7 +8,10 @@
 
 #include "base/span.h"
 
-/* Continue `crc` (0 at first) over `bytes`; the checksum of the whole is the last result. About 8 bytes a nanosecond in hardware. */
+/*
+ * Continue `crc` (0 at first) over `bytes`; the checksum of the whole is the last result. About 8 bytes a nanosecond in
+ * hardware.
+ */
 uint32_t crc32c_update(uint32_t crc, struct span bytes);
 
 /* The same without special instructions, for other processors and to test against. */

@@ -147,7 +147,8 @@ spool_batch_header_encode(const struct spool_batch_header *h, uint8_t to[SPOOL_B
 }
 
 bool
-spool_batch_header_decode(struct span bytes, const struct spool_salt *salt, uint64_t room, struct spool_batch_header *ret)
+spool_batch_header_decode(struct span bytes, const struct spool_salt *salt, uint64_t room,
+                          struct spool_batch_header *ret)
 {
     if (bytes.len < SPOOL_BATCH_HEADER_BYTES || get32(bytes.data) != BATCH_MAGIC)
         return false;
@@ -161,7 +162,8 @@ spool_batch_header_decode(struct span bytes, const struct spool_salt *salt, uint
     memcpy(h.salt.bytes, bytes.data + 8, SPOOL_SALT_BYTES);
     if (!spool_salt_is_equal(&h.salt, salt))
         return false;
-    if (!spool_crc_is_equal(get32(bytes.data + 4), spool_crc(salt, span_of(bytes.data + 8, SPOOL_BATCH_HEADER_BYTES - 8))))
+    if (!spool_crc_is_equal(get32(bytes.data + 4),
+                            spool_crc(salt, span_of(bytes.data + 8, SPOOL_BATCH_HEADER_BYTES - 8))))
         return false;
     if (h.length < SPOOL_BATCH_HEADER_BYTES || h.length > room || h.generation >= SPOOL_GENERATIONS)
         return false;
@@ -228,11 +230,13 @@ kind_is_known(uint8_t kind)
 }
 
 bool
-spool_record_header_decode(struct span bytes, const struct spool_salt *salt, uint64_t room, struct spool_record_header *ret)
+spool_record_header_decode(struct span bytes, const struct spool_salt *salt, uint64_t room,
+                           struct spool_record_header *ret)
 {
     if (bytes.len < SPOOL_RECORD_HEADER_BYTES || get32(bytes.data) != RECORD_MAGIC)
         return false;
-    if (!spool_crc_is_equal(get32(bytes.data + 4), spool_crc(salt, span_of(bytes.data + 8, SPOOL_RECORD_HEADER_BYTES - 8))))
+    if (!spool_crc_is_equal(get32(bytes.data + 4),
+                            spool_crc(salt, span_of(bytes.data + 8, SPOOL_RECORD_HEADER_BYTES - 8))))
         return false;
     if (!kind_is_known(bytes.data[45]) || bytes.data[32 + MESSAGE_ID_BYTES - 1] != 0)
         return false;
@@ -329,7 +333,8 @@ spool_trailer_decode_any(struct span bytes, uint32_t segment_bytes, struct spool
 }
 
 bool
-spool_trailer_decode(struct span bytes, const struct spool_salt *salt, uint32_t segment_bytes, struct spool_trailer *ret)
+spool_trailer_decode(struct span bytes, const struct spool_salt *salt, uint32_t segment_bytes,
+                     struct spool_trailer *ret)
 {
     struct spool_trailer t;
     if (!spool_trailer_decode_any(bytes, segment_bytes, &t) || !spool_salt_is_equal(&t.salt, salt))
@@ -339,7 +344,8 @@ spool_trailer_decode(struct span bytes, const struct spool_salt *salt, uint32_t 
 }
 
 void
-spool_walk_init(struct spool_walk *w, struct span batch, const struct spool_salt *salt, const struct spool_batch_header *header)
+spool_walk_init(struct spool_walk *w, struct span batch, const struct spool_salt *salt,
+                const struct spool_batch_header *header)
 {
     ASSERT(header->length <= batch.len && header->length >= SPOOL_BATCH_HEADER_BYTES);
     *w = (struct spool_walk){.batch = span_first(batch, header->length), .salt = salt, .header = *header,

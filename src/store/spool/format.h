@@ -1,10 +1,11 @@
 /*
- * format.h - the bytes of a spool: superblock, segment header, batch, record, table. docs/spool.md is their description.
+ * format.h - the bytes of a spool: superblock, segment header, batch, record, table. docs/spool.md is their
+ * description.
  *
- * Encoders and decoders without I/O. What is decoded comes from a disk that may have lost or kept anything: a decoder says
- * false for what is not whole (magic, checksum, salt, lengths that fit), and never asserts. Numbers are little-endian.
- * I2: every checksum below the superblock begins with the salt of the segment's life, so that neither a former life nor a
- * sender's bytes can pass.
+ * Encoders and decoders without I/O. What is decoded comes from a disk that may have lost or kept anything: a decoder
+ * says false for what is not whole (magic, checksum, salt, lengths that fit), and never asserts. Numbers are little-
+ * endian. I2: every checksum below the superblock begins with the salt of the segment's life, so that neither a former
+ * life nor a sender's bytes can pass.
  */
 #ifndef GODWIT_STORE_SPOOL_FORMAT_H
 #define GODWIT_STORE_SPOOL_FORMAT_H
@@ -139,19 +140,21 @@ bool spool_segment_header_decode(struct span bytes, struct spool_segment_header 
 
 void spool_batch_header_encode(const struct spool_batch_header *h, uint8_t to[SPOOL_BATCH_HEADER_BYTES]);
 /* Of a life with `salt`, length and count possible within `room` bytes. */
-bool spool_batch_header_decode(struct span bytes, const struct spool_salt *salt, uint64_t room, struct spool_batch_header *ret);
+bool spool_batch_header_decode(struct span bytes, const struct spool_salt *salt, uint64_t room,
+                               struct spool_batch_header *ret);
 
 void spool_record_header_encode(const struct spool_record_header *h, const struct spool_salt *salt,
                                 uint8_t to[SPOOL_RECORD_HEADER_BYTES]);
 /* Of a life with `salt`, payload within `room` bytes (header included). The payload is not looked at. */
-bool spool_record_header_decode(struct span bytes, const struct spool_salt *salt, uint64_t room, struct spool_record_header *ret);
+bool spool_record_header_decode(struct span bytes, const struct spool_salt *salt, uint64_t room,
+                                struct spool_record_header *ret);
 
 /* A header of our own memory, nothing checked. */
 struct spool_record_header spool_record_header_peek(const uint8_t bytes[SPOOL_RECORD_HEADER_BYTES]);
 
 /*
- * Finish the record at `record`, whose header was encoded before its batch had a place: sequence, index, version (unless
- * it is a copy and has one) and checksums.
+ * Finish the record at `record`, whose header was encoded before its batch had a place: sequence, index, version
+ * (unless it is a copy and has one) and checksums.
  */
 void spool_record_finish(uint8_t *record, const struct spool_salt *salt, uint64_t sequence, uint32_t index);
 
@@ -160,7 +163,8 @@ void spool_table_entry_encode(const struct spool_table_entry *e, uint8_t to[SPOO
 bool spool_table_entry_decode(struct span bytes, uint32_t used_bytes, struct spool_table_entry *ret);
 
 void spool_trailer_encode(const struct spool_trailer *t, uint8_t to[SPOOL_TRAILER_BYTES]);
-bool spool_trailer_decode(struct span bytes, const struct spool_salt *salt, uint32_t segment_bytes, struct spool_trailer *ret);
+bool spool_trailer_decode(struct span bytes, const struct spool_salt *salt, uint32_t segment_bytes,
+                          struct spool_trailer *ret);
 /* The same without knowing the salt, for a segment whose headers are gone. */
 bool spool_trailer_decode_any(struct span bytes, uint32_t segment_bytes, struct spool_trailer *ret);
 
@@ -183,11 +187,12 @@ struct spool_walk {
     uint32_t damage_length;        /* 0: none */
 };
 
-void spool_walk_init(struct spool_walk *w, struct span batch, const struct spool_salt *salt, const struct spool_batch_header *header);
+void spool_walk_init(struct spool_walk *w, struct span batch, const struct spool_salt *salt,
+                     const struct spool_batch_header *header);
 
 /*
- * The next record. Where a header is damaged the walk goes on at the next valid one (I7) and tells the stretch between in
- * damage_offset and damage_length. False at the end; then `damage_length` is what is missing there.
+ * The next record. Where a header is damaged the walk goes on at the next valid one (I7) and tells the stretch between
+ * in damage_offset and damage_length. False at the end; then `damage_length` is what is missing there.
  */
 bool spool_walk_next(struct spool_walk *w, struct spool_record *ret);
 

@@ -1,10 +1,11 @@
 /*
- * index.h - every message of the spool in memory: where its newest records are, and how many records of it the disk holds.
+ * index.h - every message of the spool in memory: where its newest records are, and how many records of it the disk
+ * holds.
  *
- * About 50 bytes a message: entries live in chunks that never move, found through linear hashing, which grows by one bucket
- * an insertion, so that no call takes long however many messages there are. An entry exists as long as any record of its
- * id is in a segment that has not been released: so a removal record is known to be needed exactly while it is (I4).
- * Loop only (recovery: one thread). Numbers of entries are stable until spool_index_remove().
+ * About 50 bytes a message: entries live in chunks that never move, found through linear hashing, which grows by one
+ * bucket an insertion, so that no call takes long however many messages there are. An entry exists as long as any
+ * record of its id is in a segment that has not been released: so a removal record is known to be needed exactly while
+ * it is (I4). Loop only (recovery: one thread). Numbers of entries are stable until spool_index_remove().
  */
 #ifndef GODWIT_STORE_SPOOL_INDEX_H
 #define GODWIT_STORE_SPOOL_INDEX_H

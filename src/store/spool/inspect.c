@@ -97,7 +97,8 @@ verify_table(struct verification *v, const struct spool_source *source, const st
         if (e == ERR_LIMIT)
             return e;
         /* What compaction quarantined is a problem until its message is gone. */
-        if ((t->flags & SPOOL_RECORD_DAMAGED) != 0 && spool_entry_at(v->spool, t->id, t->kind, header->number, t->offset) == NULL)
+        if ((t->flags & SPOOL_RECORD_DAMAGED) != 0 &&
+            spool_entry_at(v->spool, t->id, t->kind, header->number, t->offset) == NULL)
             e = ERR_OK;
         bool agrees = e == ERR_OK && h.kind == t->kind && h.version == t->version && h.sequence == t->sequence &&
                       message_id_equal(h.id, t->id);
@@ -117,13 +118,15 @@ verify_segment(struct verification *v, struct spool_segment *segment)
     struct spool *spool = v->spool;
     v->verdict.segments++;
     if (segment->state == SPOOL_SEGMENT_SET_ASIDE) {
-        struct spool_damage d = {.what = SPOOL_DAMAGE_SEGMENT, .segment = segment->number, .length = spool->segment_bytes};
+        struct spool_damage d = {.what = SPOOL_DAMAGE_SEGMENT, .segment = segment->number,
+            .length = spool->segment_bytes};
         return problem(v, &d);
     }
     if (segment->state == SPOOL_SEGMENT_RAW)
         return line(v->out, "segment=%u empty", (unsigned)segment->number);
     struct spool_source source = spool_source_file(segment->file, spool->segment_bytes);
-    struct spool_segment_header header = {.number = segment->number, .segment_bytes = spool->segment_bytes, .salt = segment->salt};
+    struct spool_segment_header header = {.number = segment->number, .segment_bytes = spool->segment_bytes,
+        .salt = segment->salt};
     struct spool_segment_view table = {0}, scan = {0};
     enum err e = spool_segment_read(&source, &header, NULL, &table);
     if (e == ERR_OK)
@@ -139,8 +142,8 @@ verify_segment(struct verification *v, struct spool_segment *segment)
     if (e == ERR_OK) {
         v->verdict.batches += scan.batches;
         v->verdict.tails += !table.is_by_table && scan.is_tail_dropped ? 1 : 0;
-        e = line(v->out, "segment=%u generation=%u batches=%llu records=%zu live-bytes=%llu sealed=%s%s", (unsigned)segment->number,
-                 (unsigned)segment->generation, (unsigned long long)scan.batches, table.is_by_table ? table.count : scan.count,
+        e = line(v->out, "segment=%u generation=%u batches=%llu records=%zu live-bytes=%llu sealed=%s%s",
+                 (unsigned)segment->number, (unsigned)segment->generation, (unsigned long long)scan.batches, table.count,
                  (unsigned long long)segment->live_bytes, table.is_by_table ? "yes" : "no",
                  !table.is_by_table && scan.is_tail_dropped ? " incomplete-tail=yes" : "");
     }
@@ -185,7 +188,8 @@ verify_message_body(struct verification *v, const struct spool_entry *entry)
     spool_read_done(&read);
     v->verdict.bodies++;
     if (e == ERR_OK && !is_whole && is_record_whole) {
-        struct spool_damage d = {.what = SPOOL_DAMAGE_BODY, .segment = entry->segment[0], .offset = entry->place[0].offset,
+        struct spool_damage d = {.what = SPOOL_DAMAGE_BODY, .segment = entry->segment[0],
+            .offset = entry->place[0].offset,
             .length = spool_record_bytes(entry->place[0].length), .has_id = true, .id = id, .kind = SPOOL_CONTENT};
         e = problem(v, &d);
     }

@@ -1,9 +1,9 @@
 /*
  * inspect.h - a spool without its daemon: verify, list, export. For the `godwit spool` commands and for tests.
  *
- * Everything is read only and may run on a copy, on a spool nobody else can open any more, or on one that is damaged. While
- * the queue runs, segments change under the reader: what it says is then true of no single moment. Blocks. Text lines go
- * to the caller without a line end; names and ids in them are ours, everything foreign is escaped or left out.
+ * Everything is read only and may run on a copy, on a spool nobody else can open any more, or on one that is damaged.
+ * While the queue runs, segments change under the reader: what it says is then true of no single moment. Blocks. Text
+ * lines go to the caller without a line end; names and ids in them are ours, everything foreign is escaped or left out.
  */
 #ifndef GODWIT_STORE_SPOOL_INSPECT_H
 #define GODWIT_STORE_SPOOL_INSPECT_H
@@ -29,9 +29,10 @@ struct spool_verdict {
 };
 
 /*
- * Read every byte there is and check it: headers, batches, records, tables against batches, body files. One line for each
- * problem and one for each segment go to `lines`. ERR_OK: it was read, see *ret. ERR_NOT_FOUND no spool here, ERR_PROTOCOL
- * newer format, ERR_DAMAGED no readable superblock, ERR_LIMIT memory, ERR_IO, ERR_CANCELED `lines` stopped it.
+ * Read every byte there is and check it: headers, batches, records, tables against batches, body files. One line for
+ * each problem and one for each segment go to `lines`. ERR_OK: it was read, see *ret. ERR_NOT_FOUND no spool here,
+ * ERR_PROTOCOL newer format, ERR_DAMAGED no readable superblock, ERR_LIMIT memory, ERR_IO, ERR_CANCELED `lines` stopped
+ * it.
  */
 NODISCARD enum err spool_verify(struct disk *disk, struct disk_dir *dir, const struct spool_out *lines,
                                 struct spool_verdict *ret);
@@ -46,16 +47,18 @@ struct spool_listed {
 };
 
 /* Every live message, in order of id. `each` returns false to stop (ERR_CANCELED). Errors as spool_verify(). */
-NODISCARD enum err spool_list(struct disk *disk, struct disk_dir *dir, bool (*each)(void *arg, const struct spool_listed *m),
+NODISCARD enum err spool_list(struct disk *disk, struct disk_dir *dir,
+                              bool (*each)(void *arg, const struct spool_listed *m),
                               void *arg);
 
 enum spool_export_part { SPOOL_EXPORT_MESSAGE, SPOOL_EXPORT_STATE };
 
 /*
- * The bytes of one message (header block and body as stored, CRLF line ends) or its tagged envelope. Damaged bytes are given as
- * they were found, then ERR_DAMAGED. ERR_NOT_FOUND: no such live message. Other errors as spool_verify().
+ * The bytes of one message (header block and body as stored, CRLF line ends) or its tagged envelope. Damaged bytes are
+ * given as they were found, then ERR_DAMAGED. ERR_NOT_FOUND: no such live message. Other errors as spool_verify().
  */
-NODISCARD enum err spool_export(struct disk *disk, struct disk_dir *dir, struct message_id id, enum spool_export_part part,
+NODISCARD enum err spool_export(struct disk *disk, struct disk_dir *dir, struct message_id id,
+                                enum spool_export_part part,
                                 const struct spool_out *bytes);
 
 /* The unreadable stretches recovery set aside below damaged/: a line for each, "NAME BYTES". */

@@ -1,8 +1,9 @@
 /*
  * internal.h - what the parts of the spool share: its state on the loop, segments, batches, pieces of work.
  *
- * For src/store/spool alone. Everything here belongs to the loop, but for what a job was given: the fields of its batch,
- * read, body or work, the file handle of the segment it is about, and the table of a segment that takes no more batches.
+ * For src/store/spool alone. Everything here belongs to the loop, but for what a job was given: the fields of its
+ * batch, read, body or work, the file handle of the segment it is about, and the table of a segment that takes no more
+ * batches.
  */
 #ifndef GODWIT_STORE_SPOOL_INTERNAL_H
 #define GODWIT_STORE_SPOOL_INTERNAL_H
@@ -15,8 +16,8 @@
 
 enum {
     SPOOL_SEGMENTS_MAX = 65535,
-    SPOOL_READY_FOR_RESULTS = 1, /* prewritten segments new mail leaves alone: one for results, bounces, operators (I6) ... */
-    SPOOL_READY_FOR_COMPACTION = 1, /* ... and one for compaction, which makes room again */
+    SPOOL_READY_FOR_RESULTS = 1,    /* prewritten segments new mail leaves alone (I6): one for results, bounces and */
+    SPOOL_READY_FOR_COMPACTION = 1, /* operators, one for compaction, which makes room again */
     SPOOL_NAME_BYTES = 32,
 };
 
@@ -122,29 +123,44 @@ void spool_segment_drop(struct spool *spool, struct spool_segment *segment);
 void spool_segment_table_done(struct spool_segment *segment);
 
 /* Whether a batch of `bytes` with `count` records fits behind what is there. */
-bool spool_segment_has_room(const struct spool *spool, const struct spool_segment *segment, uint64_t bytes, uint64_t count);
+bool spool_segment_has_room(const struct spool *spool, const struct spool_segment *segment, uint64_t bytes,
+                            uint64_t count);
 
-/* The segment that takes the batches of a generation takes no more, for want of room in it or before that. No batch may be placed in it and not ended. */
+/*
+ * The segment that takes the batches of a generation takes no more, for want of room in it or before that. No batch may
+ * be placed in it and not ended.
+ */
 void spool_segment_end(struct spool *spool, uint8_t generation, bool is_full);
 
-/* Whether an older generation has room for what a segment more than half dead leaves: compaction needs no ready one then. */
+/*
+ * Whether an older generation has room for what a segment more than half dead leaves: compaction needs no ready one
+ * then.
+ */
 bool spool_has_roomy(const struct spool *spool);
 
 /* Copy the table in memory to *ret (malloc'ed). ERR_LIMIT. */
 NODISCARD enum err spool_segment_table_encode(const struct spool_segment *segment, uint8_t **ret, size_t *ret_len);
 
 /* The trailer of a segment with `table`. */
-struct spool_trailer spool_segment_trailer(const struct spool *spool, const struct spool_segment *segment, struct span table);
+struct spool_trailer spool_segment_trailer(const struct spool *spool, const struct spool_segment *segment,
+                                           struct span table);
 
 /* A record becomes live or dead there. */
 void spool_live_add(struct spool *spool, uint32_t segment_number, uint32_t payload_length);
 void spool_live_subtract(struct spool *spool, uint32_t segment_number, uint32_t payload_length);
 
+/* The flag of an entry that says that it has a live record of a kind. */
+uint8_t spool_kind_flag(enum spool_kind kind);
+
 /* The entry whose newest record of that kind lies there; NULL when it is another one, or dead. */
-const struct spool_entry *spool_entry_at(const struct spool *spool, struct message_id id, enum spool_kind kind, uint32_t segment,
+const struct spool_entry *spool_entry_at(const struct spool *spool, struct message_id id, enum spool_kind kind,
+                                         uint32_t segment,
                                          uint32_t offset);
 
-/* One content or state record less of an entry: its segment was released, or its batch was undone. May remove the entry. */
+/*
+ * One content or state record less of an entry: its segment was released, or its batch was undone. May remove the
+ * entry.
+ */
 void spool_entry_put_gone(struct spool *spool, uint32_t number);
 
 /* --- batches ------------------------------------------------------------------------------------------------------ */
@@ -174,14 +190,16 @@ struct spool_batch {
 struct spool_batch *spool_batch_new_copies(struct spool *spool, uint8_t generation, uint32_t source_segment);
 
 /* Add a live record as it is; its header keeps version, flags and body. ERR_LIMIT without memory. */
-NODISCARD enum err spool_batch_add_copy(struct spool_batch *batch, const struct spool_record_header *header, struct span payload);
+NODISCARD enum err spool_batch_add_copy(struct spool_batch *batch, const struct spool_record_header *header,
+                                        struct span payload);
 
 /* spool_batch_place() for copies: ERR_AGAIN when no ready segment is left. */
 NODISCARD enum err spool_batch_place_copies(struct spool_batch *batch);
 
 /* --- pieces of work ----------------------------------------------------------------------------------------------- */
 
-enum spool_work_kind { SPOOL_WORK_SEAL, SPOOL_WORK_RELEASE, SPOOL_WORK_PREPARE, SPOOL_WORK_COMPACT, SPOOL_WORK_BODIES, SPOOL_WORK_SHRINK };
+enum spool_work_kind { SPOOL_WORK_SEAL, SPOOL_WORK_RELEASE, SPOOL_WORK_PREPARE, SPOOL_WORK_COMPACT, SPOOL_WORK_BODIES,
+    SPOOL_WORK_SHRINK };
 
 struct spool_compaction;
 
@@ -204,7 +222,10 @@ struct spool_work {
 };
 
 /* The parts of compaction, called by the three functions of spool_work. */
-/* Whether all that is live in the segment is sure to find room: half a copy on a full disk would take room and give none. */
+/*
+ * Whether all that is live in the segment is sure to find room: half a copy on a full disk would take room and give
+ * none.
+ */
 bool spool_compaction_fits(const struct spool *spool, const struct spool_segment *segment);
 struct spool_compaction *spool_compaction_new(struct spool *spool, struct spool_segment *segment);
 void spool_compaction_run(struct spool_compaction *c);

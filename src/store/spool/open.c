@@ -1,11 +1,12 @@
 /*
  * open.c - recovery: from whatever a crash left to an index of what was acknowledged.
  *
- * Read past the page cache, after what is not sealed was synced once (I5): what counts is on the disk. Order does not matter:
- * every record says its version, the newest of a key is live, and a removal newer than all records of its id ends it
- * (I4). Incomplete last batches are dropped (I2), unsealed segments sealed, segments without batches put up for a new life
- * under a new salt: a lost batch may have left bytes in them. Damage is listed and kept: unreadable stretches are copied below
- * damaged/ before their segment is sealed, and while anything lies there no body file is taken for an orphan (I7).
+ * Read past the page cache, after what is not sealed was synced once (I5): what counts is on the disk. Order does not
+ * matter: every record says its version, the newest of a key is live, and a removal newer than all records of its id
+ * ends it (I4). Incomplete last batches are dropped (I2), unsealed segments sealed, segments without batches put up for
+ * a new life under a new salt: a lost batch may have left bytes in them. Damage is listed and kept: unreadable
+ * stretches are copied below damaged/ before their segment is sealed, and while anything lies there no body file is
+ * taken for an orphan (I7).
  */
 #include "base/assert.h"
 #include "store/spool/internal.h"
@@ -252,7 +253,8 @@ segment_list(void *arg, const char *name)
 static void
 set_aside(struct recovery *r, struct spool_segment *segment)
 {
-    struct spool_damage damage = {.what = SPOOL_DAMAGE_SEGMENT, .segment = segment->number, .length = r->spool->segment_bytes};
+    struct spool_damage damage = {.what = SPOOL_DAMAGE_SEGMENT, .segment = segment->number,
+        .length = r->spool->segment_bytes};
     report_damage(r->report, &damage);
     segment->state = SPOOL_SEGMENT_SET_ASIDE;
     disk_close(segment->file);
@@ -418,7 +420,9 @@ segment_take(struct recovery *r, struct spool_segment *segment, struct spool_seg
     return ERR_OK;
 }
 
-/* By table where there is one; else by batches, after a sync: what a killed process wrote may not be on the disk yet. */
+/*
+ * By table where there is one; else by batches, after a sync: what a killed process wrote may not be on the disk yet.
+ */
 static enum err
 segment_read(struct recovery *r, struct spool_segment *segment)
 {
@@ -431,7 +435,8 @@ segment_read(struct recovery *r, struct spool_segment *segment)
     struct spool_segment_header header = header_of(spool, segment);
     struct spool_sequences acknowledged = {.items = r->previous, .count = r->previous_count};
     struct spool_segment_view view;
-    if (!spool->options.is_read_only && !spool_segment_is_sealed(&source, &header) && spool_sync_data(segment->file) != ERR_OK) {
+    if (!spool->options.is_read_only && !spool_segment_is_sealed(&source, &header) &&
+        spool_sync_data(segment->file) != ERR_OK) {
         disk_close(raw);
         return ERR_IO;
     }
@@ -473,7 +478,10 @@ note_any(void *arg, const char *name)
     return false;
 }
 
-/* A body file: of a message, or an orphan. Orphans are removed in a second pass, since a listing must not change meanwhile. */
+/*
+ * A body file: of a message, or an orphan. Orphans are removed in a second pass, since a listing must not change
+ * meanwhile.
+ */
 static bool
 body_list(void *arg, const char *name)
 {
@@ -524,8 +532,9 @@ bodies_recover(struct recovery *r)
     for (uint32_t number = 0; number < spool->index.entry_end; number++) {
         struct spool_entry *e = spool_index_entry(&spool->index, number);
         if ((e->flags & SPOOL_ENTRY_BODY) != 0 && (e->flags & SPOOL_ENTRY_SEEN) == 0) {
-            struct spool_damage damage = {.what = SPOOL_DAMAGE_BODY, .segment = e->segment[0], .offset = e->place[0].offset,
-                .length = spool_record_bytes(e->place[0].length), .has_id = true, .id = spool_entry_id(e), .kind = SPOOL_CONTENT};
+            struct spool_damage damage = {.what = SPOOL_DAMAGE_BODY, .segment = e->segment[0],
+                .offset = e->place[0].offset, .length = spool_record_bytes(e->place[0].length), .has_id = true,
+                .id = spool_entry_id(e), .kind = SPOOL_CONTENT};
             report_damage(r->report, &damage);
         }
         e->flags &= (uint8_t)~SPOOL_ENTRY_SEEN;
@@ -540,7 +549,8 @@ recover(struct recovery *r)
 {
     struct spool *spool = r->spool;
     enum disk_kind kind = disk_kind(spool->dir);
-    if ((kind == DISK_KIND_TMPFS || kind == DISK_KIND_NETWORK) && !spool->options.may_be_lost && !spool->options.is_read_only)
+    if ((kind == DISK_KIND_TMPFS || kind == DISK_KIND_NETWORK) && !spool->options.may_be_lost &&
+        !spool->options.is_read_only)
         return ERR_DENIED;
     TRY(superblock_read(spool, r->report));
     TRY(spool_body_dir(spool->disk, spool->dir, &r->bodies));
@@ -583,7 +593,8 @@ spool_new(struct disk *disk, struct disk_dir *dir, const struct spool_options *o
 }
 
 enum err
-spool_open(struct disk *disk, struct disk_dir *dir, const struct spool_options *options, struct spool_report *ret_report,
+spool_open(struct disk *disk, struct disk_dir *dir, const struct spool_options *options,
+           struct spool_report *ret_report,
            struct spool **ret)
 {
     memset(ret_report, 0, sizeof(*ret_report));

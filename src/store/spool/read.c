@@ -1,7 +1,8 @@
 /*
  * read.c - reading one record, and going through the states of all messages.
  *
- * A read pins the segment it reads from, so that it is not released (I4); every byte is checked before it is believed (I7).
+ * A read pins the segment it reads from, so that it is not released (I4); every byte is checked before it is believed
+ * (I7).
  */
 #include "base/assert.h"
 #include "store/spool/internal.h"
@@ -232,7 +233,8 @@ spool_scan_run(void *arg)
             struct spool_source source = spool_source_file(item->segment->file, scan->spool->segment_bytes);
             item->message.state_status = spool_record_read(&source, &item->segment->salt, item->place.offset,
                                                            item->place.length, &item->memory, &h, &item->message.state);
-            if (item->message.state_status == ERR_OK && (h.kind != SPOOL_STATE || !message_id_equal(h.id, item->message.id)))
+            if (item->message.state_status == ERR_OK &&
+                (h.kind != SPOOL_STATE || !message_id_equal(h.id, item->message.id)))
                 item->message.state_status = ERR_DAMAGED;
         }
         if (item->message.state_status != ERR_OK) {

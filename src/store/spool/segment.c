@@ -137,7 +137,8 @@ find_batch(struct window *w, const struct spool_salt *salt, uint64_t from, uint6
         if (bytes == NULL)
             return ERR_LIMIT;
         struct spool_batch_header h;
-        if (spool_batch_header_decode(span_of(bytes, SPOOL_BATCH_HEADER_BYTES), salt, end - at, &h) && h.sequence > above) {
+        if (spool_batch_header_decode(span_of(bytes, SPOOL_BATCH_HEADER_BYTES), salt, end - at, &h) &&
+            h.sequence > above) {
             *ret = h;
             *ret_offset = at;
             return ERR_OK;
@@ -181,7 +182,8 @@ view_add_batch(struct spool_segment_view *view, struct span batch, const struct 
             view_damage(view, offset + walk.damage_offset, walk.damage_length);
         if (!r.is_whole) {
             struct spool_damage damage = {.what = SPOOL_DAMAGE_RECORD, .offset = offset + r.offset,
-                .length = spool_record_bytes(r.header.length), .has_id = true, .id = r.header.id, .kind = r.header.kind};
+                .length = spool_record_bytes(r.header.length), .has_id = true, .id = r.header.id,
+                .kind = r.header.kind};
             spool_damage_add(&view->damage, &damage);
         }
         struct spool_table_entry entry = {.id = r.header.id, .kind = r.header.kind, .flags = r.header.flags,
@@ -211,8 +213,8 @@ is_acknowledged(const struct spool_sequences *acknowledged, uint64_t sequence)
 }
 
 /*
- * Whether an incomplete batch is the lost tail of the log: nothing follows it here, and no batch elsewhere names it as its
- * predecessor. Then it was never acknowledged and counts not at all (I2, I3).
+ * Whether an incomplete batch is the lost tail of the log: nothing follows it here, and no batch elsewhere names it as
+ * its predecessor. Then it was never acknowledged and counts not at all (I2, I3).
  */
 static enum err
 is_lost_tail(struct window *w, const struct spool_salt *salt, uint64_t end, const struct spool_batch_header *header,
@@ -276,14 +278,16 @@ spool_segment_scan(const struct spool_source *source, const struct spool_segment
 
 /* The table, when it agrees with its checksum: *ret_found. */
 static enum err
-read_table(struct window *w, const struct spool_segment_header *segment, struct spool_segment_view *view, bool *ret_found)
+read_table(struct window *w, const struct spool_segment_header *segment, struct spool_segment_view *view,
+           bool *ret_found)
 {
     uint32_t size = w->source->segment_bytes;
     struct spool_trailer t;
     const uint8_t *bytes = window_get(w, size - SPOOL_BLOCK_BYTES, SPOOL_TRAILER_BYTES);
     if (bytes == NULL)
         return ERR_LIMIT;
-    if (!spool_trailer_decode(span_of(bytes, SPOOL_TRAILER_BYTES), &segment->salt, size, &t) || t.number != segment->number)
+    if (!spool_trailer_decode(span_of(bytes, SPOOL_TRAILER_BYTES), &segment->salt, size, &t) ||
+        t.number != segment->number)
         return ERR_OK;
     size_t length = (size_t)t.table_count * SPOOL_TABLE_ENTRY_BYTES;
     bytes = window_get(w, t.table_offset, length);
@@ -482,7 +486,8 @@ spool_segment_prewrite(struct disk_file *file, uint32_t segment_bytes, uint32_t 
 }
 
 enum err
-spool_segment_seal(struct disk_file *file, uint32_t segment_bytes, const struct spool_trailer *trailer, struct span table)
+spool_segment_seal(struct disk_file *file, uint32_t segment_bytes, const struct spool_trailer *trailer,
+                   struct span table)
 {
     ASSERT(table.len == (size_t)trailer->table_count * SPOOL_TABLE_ENTRY_BYTES);
     uint8_t sector[512] = {0};

@@ -1,10 +1,11 @@
 /*
- * segment.h - one segment file as it lies on the disk: read its header, its table or its batches; write header and table.
+ * segment.h - one segment file as it lies on the disk: read its header, its table or its batches; write header and
+ * table.
  *
- * For recovery, release, compaction and inspection; all of it blocks and none of it knows the index. Reading goes through
- * struct spool_source so that a fuzzer can be the disk.
- * I2, I7: a table that agrees with its checksum is believed; without one the batches are gone through: only the last may
- * be incomplete and is dropped whole, damage before it costs what is damaged.
+ * For recovery, release, compaction and inspection; all of it blocks and none of it knows the index. Reading goes
+ * through struct spool_source so that a fuzzer can be the disk. I2, I7: a table that agrees with its checksum is
+ * believed; without one the batches are gone through: only the last may be incomplete and is dropped whole, damage
+ * before it costs what is damaged.
  */
 #ifndef GODWIT_STORE_SPOOL_SEGMENT_H
 #define GODWIT_STORE_SPOOL_SEGMENT_H
@@ -58,7 +59,8 @@ enum spool_segment_start {
 };
 
 /* Read the header, its copy or, of a sealed segment, the trailer. ERR_LIMIT: memory. */
-NODISCARD enum err spool_segment_start(const struct spool_source *source, uint32_t number, struct spool_segment_header *ret_header,
+NODISCARD enum err spool_segment_start(const struct spool_source *source, uint32_t number,
+                                       struct spool_segment_header *ret_header,
                                        enum spool_segment_start *ret);
 
 /* `previous` of the first batch of the life, 0 when there is none. */
@@ -73,7 +75,10 @@ struct spool_sequences {
     size_t count;
 };
 
-/* Read table or batches. `acknowledged` may be NULL. ERR_LIMIT: memory. The view is the caller's to end also after an error. */
+/*
+ * Read table or batches. `acknowledged` may be NULL. ERR_LIMIT: memory. The view is the caller's to end also after an
+ * error.
+ */
 NODISCARD enum err spool_segment_read(const struct spool_source *source, const struct spool_segment_header *header,
                                       const struct spool_sequences *acknowledged, struct spool_segment_view *ret_view);
 
@@ -81,7 +86,10 @@ NODISCARD enum err spool_segment_read(const struct spool_source *source, const s
 NODISCARD enum err spool_segment_scan(const struct spool_source *source, const struct spool_segment_header *header,
                                       const struct spool_sequences *acknowledged, struct spool_segment_view *ret_view);
 
-/* Read and check one record. *ret_memory is malloc'ed (also for ERR_DAMAGED with what was found, if anything); payload within. */
+/*
+ * Read and check one record. *ret_memory is malloc'ed (also for ERR_DAMAGED with what was found, if anything); payload
+ * within.
+ */
 NODISCARD enum err spool_record_read(const struct spool_source *source, const struct spool_salt *salt, uint32_t offset,
                                      uint32_t length, void **ret_memory, struct spool_record_header *ret_header,
                                      struct span *ret_payload);
@@ -90,10 +98,12 @@ NODISCARD enum err spool_record_read(const struct spool_source *source, const st
 NODISCARD enum err spool_segment_begin(struct disk_file *file, const struct spool_segment_header *header);
 
 /* Write zeros over blocks from `from` on, at most `bytes` (prewriting). Not synced. */
-NODISCARD enum err spool_segment_prewrite(struct disk_file *file, uint32_t segment_bytes, uint32_t from, uint32_t bytes);
+NODISCARD enum err spool_segment_prewrite(struct disk_file *file, uint32_t segment_bytes, uint32_t from,
+                                          uint32_t bytes);
 
 /* Write the table (`table`: encoded entries) and the trailer, and sync. ERR_FULL, ERR_IO final. */
-NODISCARD enum err spool_segment_seal(struct disk_file *file, uint32_t segment_bytes, const struct spool_trailer *trailer,
+NODISCARD enum err spool_segment_seal(struct disk_file *file, uint32_t segment_bytes,
+                                      const struct spool_trailer *trailer,
                                       struct span table);
 
 /* The two syncs of the spool; the negative controls of the crash tests leave one out. */

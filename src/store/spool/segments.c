@@ -86,7 +86,7 @@ spool_has_roomy(const struct spool *spool)
 {
     for (uint8_t generation = 1; generation < SPOOL_GENERATIONS; generation++) {
         const struct spool_segment *s = spool->active[generation];
-        if (s != NULL && s->used_bytes + spool->segment_bytes / 2 <= spool_table_offset(spool->segment_bytes, s->record_count))
+        if (s != NULL && spool_segment_has_room(spool, s, spool->segment_bytes / 2, 0))
             return true;
     }
     return false;
@@ -146,6 +146,17 @@ spool_live_subtract(struct spool *spool, uint32_t segment_number, uint32_t paylo
     spool->live_bytes -= bytes;
 }
 
+uint8_t
+spool_kind_flag(enum spool_kind kind)
+{
+    switch (kind) {
+    case SPOOL_CONTENT: return SPOOL_ENTRY_CONTENT;
+    case SPOOL_STATE: return SPOOL_ENTRY_STATE;
+    case SPOOL_REMOVAL: return SPOOL_ENTRY_DEAD;
+    }
+    return 0;
+}
+
 const struct spool_entry *
 spool_entry_at(const struct spool *spool, struct message_id id, enum spool_kind kind, uint32_t segment, uint32_t offset)
 {
@@ -154,7 +165,7 @@ spool_entry_at(const struct spool *spool, struct message_id id, enum spool_kind 
         return NULL;
     const struct spool_entry *e = spool_index_entry(&spool->index, number);
     int which = kind == SPOOL_STATE ? 1 : 0;
-    uint8_t flag = kind == SPOOL_STATE ? SPOOL_ENTRY_STATE : kind == SPOOL_CONTENT ? SPOOL_ENTRY_CONTENT : SPOOL_ENTRY_DEAD;
+    uint8_t flag = spool_kind_flag(kind);
     return (e->flags & flag) != 0 && e->segment[which] == segment && e->place[which].offset == offset ? e : NULL;
 }
 

@@ -1,9 +1,10 @@
 /*
  * work.c - what keeps the log going: sealing what is full, new lives for segments, releasing what is dead, body files.
  *
- * One piece at a time; each is a few jobs with steps on the loop between them. The order of urgency is in spool_work_take().
- * I4: a segment is released when nothing in it is live, it is sealed and nobody reads it. Its new salt is on the disk before
- * the records of its old life are counted off, for only then are removals that were kept because of them superfluous.
+ * One piece at a time; each is a few jobs with steps on the loop between them. The order of urgency is in
+ * spool_work_take(). I4: a segment is released when nothing in it is live, it is sealed and nobody reads it. Its new
+ * salt is on the disk before the records of its old life are counted off, for only then are removals that were kept
+ * because of them superfluous.
  */
 #include "base/assert.h"
 #include "store/spool/internal.h"
@@ -33,6 +34,7 @@ work_new(struct spool *spool, enum spool_work_kind kind, struct spool_segment *s
     work->spool = spool;
     work->kind = kind;
     work->segment = segment;
+    work->status = ERR_CANCELED;
     if (segment != NULL)
         segment->is_busy = true;
     spool->work = work;
@@ -71,9 +73,9 @@ is_releasable(const struct spool_segment *s)
 }
 
 /*
- * I4: 60 s old in generation 0, or more than half dead. Very small records never fill half a segment with live bytes (the
- * table takes its part), so one of the oldest generation has to have lost an eighth of what it was filled with, or copying
- * it would not end.
+ * I4: 60 s old in generation 0, or more than half dead. Very small records never fill half a segment with live bytes
+ * (the table takes its part), so one of the oldest generation has to have lost an eighth of what it was filled with, or
+ * copying it would not end.
  */
 static bool
 is_worth_copying(const struct spool *spool, const struct spool_segment *s)
@@ -82,7 +84,8 @@ is_worth_copying(const struct spool *spool, const struct spool_segment *s)
         return true; /* on a full disk only what gains room */
     if (s->live_bytes >= spool->segment_bytes / 2)
         return false;
-    return s->generation + 1 < SPOOL_GENERATIONS || !s->is_full || s->live_bytes < s->written_bytes - s->written_bytes / 8;
+    return s->generation + 1 < SPOOL_GENERATIONS || !s->is_full ||
+        s->live_bytes < s->written_bytes - s->written_bytes / 8;
 }
 
 /* The deadest first, since it costs least. */
@@ -245,7 +248,8 @@ relieve_older(struct spool *spool)
 static bool
 relieve_youngest(struct spool *spool)
 {
-    bool is_relied_on = spool->gathering != NULL && !spool_batch_is_empty(spool->gathering) && !spool->gathering->is_promised;
+    bool is_relied_on = spool->gathering != NULL && !spool_batch_is_empty(spool->gathering) &&
+        !spool->gathering->is_promised;
     if (is_relied_on || spool->active[0] == NULL || spool->placed[0] != NULL)
         return false;
     spool_segment_end(spool, 0, false);
@@ -253,14 +257,15 @@ relieve_youngest(struct spool *spool)
 }
 
 /*
- * Results find no room, the disk gives none, and nothing is left to do: what is dead in the open segments has to make it.
- * One step at a time; true when it made work.
+ * Results find no room, the disk gives none, and nothing is left to do: what is dead in the open segments has to make
+ * it. One step at a time; true when it made work.
  */
 static bool
 relieve(struct spool *spool)
 {
     bool has_work = false;
-    while (!has_work && spool->is_disk_full && spool->relief != SPOOL_RELIEF_NONE && spool->relief != SPOOL_RELIEF_RESERVE) {
+    while (!has_work && spool->is_disk_full && spool->relief != SPOOL_RELIEF_NONE &&
+           spool->relief != SPOOL_RELIEF_RESERVE) {
         spool->relief++;
         if (spool->relief == SPOOL_RELIEF_OLDER)
             has_work = relieve_older(spool);
@@ -518,6 +523,8 @@ spool_work_step(struct spool_work *work, enum spool_step *ret_step)
     enum err e = work_step(work, &step);
     if (e != ERR_OK || step == SPOOL_STEP_DONE)
         work_free(work);
+    else if (step == SPOOL_STEP_JOB)
+        work->status = ERR_CANCELED; /* a job that is never run has not succeeded */
     if (e == ERR_OK)
         *ret_step = step;
     return e;

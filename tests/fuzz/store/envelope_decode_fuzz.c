@@ -1,4 +1,6 @@
-/* envelope_decode_fuzz.c - any bytes as an envelope: what is decoded is encoded to something that decodes to the same. */
+/*
+ * envelope_decode_fuzz.c - any bytes as an envelope: what is decoded is encoded to something that decodes to the same.
+ */
 #include <stdint.h>
 
 #include "base/assert.h"

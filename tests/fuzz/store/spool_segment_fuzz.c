@@ -1,8 +1,9 @@
 /*
  * spool_segment_fuzz.c - a segment file as any disk or forger may leave it: start, table, batches, records.
  *
- * The input is the segment, its size rounded up to blocks. It is read twice: as it is, and with every checksum made right, so
- * that wrong numbers get past them. Whatever is found has to lie within the segment, and a second look finds the same.
+ * The input is the segment, its size rounded up to blocks. It is read twice: as it is, and with every checksum made
+ * right, so that wrong numbers get past them. Whatever is found has to lie within the segment, and a second look finds
+ * the same.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ checksums_repair(uint8_t *bytes, size_t len)
         } else if (memcmp(bytes + at, "GWTABLE\n", 8) == 0) {
             uint32_t offset = get32(bytes + at + 60), count = get32(bytes + at + 64);
             if (offset <= len && count <= (len - offset) / SPOOL_TABLE_ENTRY_BYTES)
-                put32(bytes + at + 68, spool_crc(&seed_salt, span_of(bytes + offset, (size_t)count * SPOOL_TABLE_ENTRY_BYTES)));
+                put32(bytes + at + 68, spool_crc(&seed_salt,
+                                                 span_of(bytes + offset, (size_t)count * SPOOL_TABLE_ENTRY_BYTES)));
             memcpy(bytes + at + 16, &seed_salt, sizeof(seed_salt));
             put32(bytes + at + 92, spool_crc(&seed_salt, span_of(bytes + at, 92)));
         }
@@ -107,7 +109,8 @@ segment_look(uint8_t *bytes, size_t len)
     if (spool_segment_scan(&source, &header, &sequences, &view) == ERR_OK)
         view_check(&source, &view);
     if (spool_segment_scan(&source, &header, &sequences, &again) == ERR_OK)
-        ASSERT(again.count == view.count && again.used_bytes == view.used_bytes && again.last_sequence == view.last_sequence);
+        ASSERT(again.count == view.count && again.used_bytes == view.used_bytes &&
+               again.last_sequence == view.last_sequence);
     spool_segment_view_done(&view);
     spool_segment_view_done(&again);
     (void)spool_segment_first_previous(&source, &header);

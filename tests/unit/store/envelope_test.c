@@ -25,7 +25,8 @@ test_round_trip(void **state)
     struct envelope_recipient recipients[] = {
         {.address = SPAN("bob@example.test"), .orcpt = SPAN("rfc822;Bob@example.test"),
          .notify = ENVELOPE_NOTIFY_SUCCESS | ENVELOPE_NOTIFY_DELAY, .state = RECIPIENT_HELD, .target = TARGET_LMTP,
-         .target_name = SPAN("/run/lmtp"), .target_detail = SPAN("detail"), .depth = 3, .attempts = 4, .next_attempt_us = -5,
+         .target_name = SPAN("/run/lmtp"), .target_detail = SPAN("detail"), .depth = 3, .attempts = 4,
+         .next_attempt_us = -5,
          .status = SPAN("4.2.2"), .reason = SPAN("full\r\n\0nul"), .unknown = SPAN("\0\x63\0\0\0\1x")},
         {.address = SPAN("carol@example.test")},
     };
@@ -54,7 +55,8 @@ test_round_trip(void **state)
     CHECK_SPAN("trail", got.trail, e.trail);
     CHECK_SPAN("unknown", got.unknown, e.unknown);
     const struct envelope_recipient *r = &got.recipients[0], *w = &recipients[0];
-    assert_true(r->notify == w->notify && r->state == w->state && r->target == w->target && r->depth == 3 && r->attempts == 4 &&
+    assert_true(r->notify == w->notify && r->state == w->state && r->target == w->target && r->depth == 3 &&
+                r->attempts == 4 &&
                 r->next_attempt_us == -5);
     CHECK_SPAN("address", r->address, w->address);
     CHECK_SPAN("orcpt", r->orcpt, w->orcpt);

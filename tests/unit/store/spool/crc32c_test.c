@@ -46,7 +46,8 @@ test_both_ways_agree(void **state)
         uint32_t start = (uint32_t)sim_random_next(&random);
         assert_int_equal(crc32c_update(start, s), crc32c_update_portable(start, s));
         size_t cut = len == 0 ? 0 : (size_t)sim_random_below(&random, len);
-        assert_int_equal(crc32c_update(crc32c_update(start, span_first(s, cut)), span_skip(s, cut)), crc32c_update(start, s));
+        assert_int_equal(crc32c_update(crc32c_update(start, span_first(s, cut)), span_skip(s, cut)),
+                         crc32c_update(start, s));
     }
 }
 

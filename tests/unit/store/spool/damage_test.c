@@ -1,5 +1,6 @@
 /*
- * damage_test.c - I7: damage costs what is damaged, is reported, kept and can be exported; and the spool without its daemon.
+ * damage_test.c - I7: damage costs what is damaged, is reported, kept and can be exported; and the spool without its
+ * daemon.
  */
 #include "spool_fixture.h"
 
@@ -477,7 +478,8 @@ test_superblock(void **state)
     struct harness h;
     setup(&h);
     uint8_t bytes[SPOOL_SUPERBLOCK_BYTES];
-    spool_superblock_encode(&(struct spool_superblock){.version = SPOOL_FORMAT_VERSION + 1, .segment_bytes = 1 << 20}, bytes);
+    spool_superblock_encode(&(struct spool_superblock){.version = SPOOL_FORMAT_VERSION + 1, .segment_bytes = 1 << 20},
+                            bytes);
     struct disk_file *file;
     ok(disk_open(h.dir, "superblock", DISK_READ | DISK_WRITE, &file));
     ok(disk_pwrite(file, 0, span_of(bytes, sizeof(bytes))));

@@ -38,7 +38,8 @@ static bool
 decode_segment(struct span bytes)
 {
     struct spool_segment_header h;
-    return spool_segment_header_decode(bytes, &h) && h.number == 7 && h.segment_bytes == 1 << 20 && h.sequence_floor == 99 &&
+    return spool_segment_header_decode(bytes, &h) && h.number == 7 && h.segment_bytes == 1 << 20 &&
+           h.sequence_floor == 99 &&
            memcmp(&h.salt, &salt, sizeof(salt)) == 0;
 }
 
@@ -46,7 +47,8 @@ static bool
 decode_batch(struct span bytes)
 {
     struct spool_batch_header h;
-    return spool_batch_header_decode(bytes, &salt, 5000, &h) && h.sequence == 12 && h.previous == 11 && h.length == 4800 &&
+    return spool_batch_header_decode(bytes, &salt, 5000, &h) && h.sequence == 12 && h.previous == 11 &&
+           h.length == 4800 &&
            h.count == 3 && h.generation == 2;
 }
 
@@ -55,7 +57,8 @@ decode_record(struct span bytes)
 {
     struct spool_record_header h;
     return spool_record_header_decode(bytes, &salt, 1000, &h) && h.length == 500 && h.index == 1 && h.sequence == 12 &&
-           h.version == 99 && message_id_equal(h.id, id_of(1)) && h.kind == SPOOL_CONTENT && h.flags == SPOOL_RECORD_BODY_FILE &&
+           h.version == 99 && message_id_equal(h.id, id_of(1)) && h.kind == SPOOL_CONTENT &&
+           h.flags == SPOOL_RECORD_BODY_FILE &&
            h.payload_crc == 0x12345678 && h.body_bytes == 7777777 && h.body_crc == 0x87654321;
 }
 
@@ -63,8 +66,10 @@ static bool
 decode_trailer(struct span bytes)
 {
     struct spool_trailer t;
-    return spool_trailer_decode(bytes, &salt, 1 << 20, &t) && t.number == 7 && t.generation == 1 && t.first_sequence == 5 &&
-           t.last_sequence == 12 && t.first_previous == 4 && t.used_bytes == 8192 && t.table_offset == (1 << 20) - 8192 &&
+    return spool_trailer_decode(bytes, &salt, 1 << 20, &t) && t.number == 7 && t.generation == 1 &&
+           t.first_sequence == 5 &&
+           t.last_sequence == 12 && t.first_previous == 4 && t.used_bytes == 8192 &&
+           t.table_offset == (1 << 20) - 8192 &&
            t.table_count == 100 && t.table_crc == 77;
 }
 
@@ -79,7 +84,8 @@ test_round_trips(void **state)
     struct spool_segment_header segment = {.number = 7, .segment_bytes = 1 << 20, .sequence_floor = 99, .salt = salt};
     spool_segment_header_encode(&segment, bytes);
     check_every_bit("segment header", bytes, SPOOL_SEGMENT_HEADER_BYTES, decode_segment);
-    struct spool_batch_header batch = {.salt = salt, .sequence = 12, .previous = 11, .length = 4800, .count = 3, .generation = 2};
+    struct spool_batch_header batch = {.salt = salt, .sequence = 12, .previous = 11, .length = 4800, .count = 3,
+        .generation = 2};
     spool_batch_header_encode(&batch, bytes);
     check_every_bit("batch header", bytes, SPOOL_BATCH_HEADER_BYTES, decode_batch);
     struct spool_record_header record = {.length = 500, .index = 1, .sequence = 12, .version = 99, .id = id_of(1),
@@ -87,7 +93,8 @@ test_round_trips(void **state)
         .body_crc = 0x87654321};
     spool_record_header_encode(&record, &salt, bytes);
     check_every_bit("record header", bytes, SPOOL_RECORD_HEADER_BYTES, decode_record);
-    struct spool_trailer trailer = {.salt = salt, .number = 7, .generation = 1, .first_sequence = 5, .last_sequence = 12,
+    struct spool_trailer trailer = {.salt = salt, .number = 7, .generation = 1, .first_sequence = 5,
+        .last_sequence = 12,
         .first_previous = 4, .used_bytes = 8192, .table_offset = (1 << 20) - 8192, .table_count = 100, .table_crc = 77};
     spool_trailer_encode(&trailer, bytes);
     check_every_bit("trailer", bytes, SPOOL_TRAILER_BYTES, decode_trailer);
@@ -159,7 +166,8 @@ test_impossible_numbers(void **state)
     for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
         struct spool_table_entry got;
         spool_table_entry_encode(&entries[i].e, bytes);
-        CHECK(entries[i].name, spool_table_entry_decode(span_of(bytes, SPOOL_TABLE_ENTRY_BYTES), 8192, &got) == entries[i].is_good);
+        CHECK(entries[i].name, spool_table_entry_decode(span_of(bytes, SPOOL_TABLE_ENTRY_BYTES), 8192,
+                                                        &got) == entries[i].is_good);
     }
 }
 
@@ -170,7 +178,8 @@ test_newer_format(void **state)
     uint8_t bytes[SPOOL_SUPERBLOCK_BYTES];
     struct spool_superblock newer = {.version = SPOOL_FORMAT_VERSION + 1, .segment_bytes = 1}, got;
     spool_superblock_encode(&newer, bytes);
-    assert_true(spool_superblock_decode(span_of(bytes, sizeof(bytes)), &got)); /* so that it can be told apart from damage */
+    /* so that it can be told apart from damage */
+    assert_true(spool_superblock_decode(span_of(bytes, sizeof(bytes)), &got));
     assert_int_equal(got.version, SPOOL_FORMAT_VERSION + 1);
     struct spool_superblock odd = {.version = SPOOL_FORMAT_VERSION, .segment_bytes = 70000};
     spool_superblock_encode(&odd, bytes);
@@ -193,7 +202,8 @@ batch_make(uint8_t *to, struct spool_batch_header *ret_header, uint32_t offsets[
         offsets[i] = (uint32_t)at;
         at += spool_record_bytes(h.length);
     }
-    *ret_header = (struct spool_batch_header){.salt = salt, .sequence = 42, .length = (uint32_t)at, .count = WALK_RECORDS};
+    *ret_header = (struct spool_batch_header){.salt = salt, .sequence = 42, .length = (uint32_t)at,
+        .count = WALK_RECORDS};
     spool_batch_header_encode(ret_header, to);
     return at;
 }
@@ -212,7 +222,8 @@ test_walk(void **state)
     spool_walk_init(&w, span_of(bytes, len), &salt, &header);
     for (uint32_t i = 0; i < WALK_RECORDS; i++) {
         assert_true(spool_walk_next(&w, &r));
-        assert_true(r.is_whole && r.offset == offsets[i] && r.header.length == 5 + 100 * i && r.payload.data[0] == 'a' + i);
+        assert_true(r.is_whole && r.offset == offsets[i] && r.header.length == 5 + 100 * i &&
+                    r.payload.data[0] == 'a' + i);
         assert_int_equal(r.header.version, UINT64_C(42) << SPOOL_VERSION_INDEX_BITS | i);
         assert_int_equal(w.damage_length, 0);
     }

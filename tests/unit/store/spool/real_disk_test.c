@@ -1,5 +1,6 @@
 /*
- * real_disk_test.c - the spool on the file systems of this machine: reads past the cache, segment files, refusal of tmpfs.
+ * real_disk_test.c - the spool on the file systems of this machine: reads past the cache, segment files, refusal of
+ * tmpfs.
  */
 #include "check.h"
 

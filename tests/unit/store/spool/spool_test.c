@@ -1,8 +1,9 @@
 /*
- * spool_test.c - the spool as the queue sees it: commit, read, change, remove, reopen; groups, room, body files, compaction.
+ * spool_test.c - the spool as the queue sees it: commit, read, change, remove, reopen; groups, room, body files,
+ * compaction.
  *
- * What a crash leaves is the business of tests/crash; here every close is orderly or a kill with everything synced. Damage has a
- * file of its own, damage_test.c.
+ * What a crash leaves is the business of tests/crash; here every close is orderly or a kill with everything synced.
+ * Damage has a file of its own, damage_test.c.
  */
 #include "spool_fixture.h"
 
@@ -84,11 +85,15 @@ test_groups(void **state)
         {"removal of nothing", {harness_op(SPOOL_REMOVE, fresh, NULL)}, 1, ERR_NOT_FOUND},
         {"good, then bad", {harness_op(SPOOL_PUT_CONTENT, fresh, &text), harness_op(SPOOL_PUT_STATE, fresh, &text),
                             harness_op(SPOOL_REMOVE, other, NULL)}, 3, ERR_NOT_FOUND},
-        {"removal, then bad", {harness_op(SPOOL_REMOVE, known, NULL), harness_op(SPOOL_PUT_STATE, known, &text)}, 2, ERR_NOT_FOUND},
-        {"content twice", {harness_op(SPOOL_PUT_CONTENT, fresh, &text), harness_op(SPOOL_PUT_CONTENT, fresh, &text)}, 2, ERR_EXISTS},
-        {"state before content", {harness_op(SPOOL_PUT_STATE, fresh, &text), harness_op(SPOOL_PUT_CONTENT, fresh, &text)}, 2,
+        {"removal, then bad", {harness_op(SPOOL_REMOVE, known, NULL), harness_op(SPOOL_PUT_STATE, known, &text)}, 2,
+            ERR_NOT_FOUND},
+        {"content twice", {harness_op(SPOOL_PUT_CONTENT, fresh, &text), harness_op(SPOOL_PUT_CONTENT, fresh, &text)}, 2,
+            ERR_EXISTS},
+        {"state before content", {harness_op(SPOOL_PUT_STATE, fresh, &text),
+            harness_op(SPOOL_PUT_CONTENT, fresh, &text)}, 2,
          ERR_NOT_FOUND},
-        {"result that creates mail", {harness_op(SPOOL_REMOVE, known, NULL), harness_op(SPOOL_PUT_CONTENT, other, &text),
+        {"result that creates mail", {harness_op(SPOOL_REMOVE, known, NULL),
+            harness_op(SPOOL_PUT_CONTENT, other, &text),
                                       harness_op(SPOOL_PUT_STATE, other, &text)}, 3, ERR_OK},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -120,8 +125,10 @@ test_gathering(void **state)
     struct harness h;
     setup(&h);
     struct span text = SPAN("text"), late = SPAN("late");
-    struct spool_op put[] = {harness_op(SPOOL_PUT_CONTENT, harness_id(1), &text), harness_op(SPOOL_PUT_STATE, harness_id(1), &text)};
-    struct spool_op change = harness_op(SPOOL_PUT_STATE, harness_id(1), &late), drop = harness_op(SPOOL_REMOVE, harness_id(1), NULL);
+    struct spool_op put[] = {harness_op(SPOOL_PUT_CONTENT, harness_id(1), &text),
+        harness_op(SPOOL_PUT_STATE, harness_id(1), &text)};
+    struct spool_op change = harness_op(SPOOL_PUT_STATE, harness_id(1), &late),
+        drop = harness_op(SPOOL_REMOVE, harness_id(1), NULL);
     struct spool_batch *batch = spool_batch_new(h.spool);
     assert_true(spool_batch_is_empty(batch));
     ok(spool_batch_add(batch, SPOOL_USE_ACCEPT, put, 2));
@@ -144,7 +151,8 @@ test_gathering(void **state)
     ok(harness_remove(&h, harness_id(1)));
     /* The next batch gathers while one is written. */
     batch = spool_batch_new(h.spool);
-    ok(spool_batch_add(batch, SPOOL_USE_ACCEPT, (struct spool_op[]){harness_op(SPOOL_PUT_CONTENT, harness_id(2), &text)}, 1));
+    ok(spool_batch_add(batch, SPOOL_USE_ACCEPT,
+                       (struct spool_op[]){harness_op(SPOOL_PUT_CONTENT, harness_id(2), &text)}, 1));
     spool_batch_place(batch);
     struct spool_batch *next = spool_batch_new(h.spool);
     struct spool_op state_two = harness_op(SPOOL_PUT_STATE, harness_id(2), &late);
@@ -189,7 +197,8 @@ test_sizes(void **state)
     struct spool_batch *batch = spool_batch_new(h.spool);
     struct span content = span_of(big, 20000);
     for (uint64_t n = 100; n < 102; n++)
-        ok(spool_batch_add(batch, SPOOL_USE_ACCEPT, (struct spool_op[]){harness_op(SPOOL_PUT_CONTENT, harness_id(n), &content)}, 1));
+        ok(spool_batch_add(batch, SPOOL_USE_ACCEPT,
+                           (struct spool_op[]){harness_op(SPOOL_PUT_CONTENT, harness_id(n), &content)}, 1));
     struct spool_op third = harness_op(SPOOL_PUT_CONTENT, harness_id(102), &content);
     assert_int_equal(spool_batch_add(batch, SPOOL_USE_ACCEPT, &third, 1), ERR_AGAIN);
     ok(harness_write(batch));
@@ -342,7 +351,8 @@ test_memory_budget(void **state)
     assert_int_equal(spool_can_accept(h.spool, 1), ERR_LIMIT);
     /* Results that create mail are not held up by it. */
     struct span text = SPAN("bounce");
-    struct spool_op bounce[] = {harness_op(SPOOL_REMOVE, harness_id(0), NULL), harness_op(SPOOL_PUT_CONTENT, harness_id(90), &text)};
+    struct spool_op bounce[] = {harness_op(SPOOL_REMOVE, harness_id(0), NULL),
+        harness_op(SPOOL_PUT_CONTENT, harness_id(90), &text)};
     ok(harness_commit(&h, SPOOL_USE_RESULT, bounce, 2));
     teardown(&h);
 }
@@ -357,7 +367,8 @@ test_write_fails_for_want_of_room(void **state)
     put_text(&h, 1, 100);
     disk_sim_fail_at(h.sim, disk_sim_steps(h.sim) + 1, ERR_FULL);
     struct span text = SPAN("text");
-    struct spool_op ops[] = {harness_op(SPOOL_REMOVE, harness_id(1), NULL), harness_op(SPOOL_PUT_CONTENT, harness_id(2), &text)};
+    struct spool_op ops[] = {harness_op(SPOOL_REMOVE, harness_id(1), NULL),
+        harness_op(SPOOL_PUT_CONTENT, harness_id(2), &text)};
     assert_int_equal(harness_commit(&h, SPOOL_USE_RESULT, ops, 2), ERR_FULL);
     assert_true(spool_has(h.spool, harness_id(1)));
     assert_false(spool_has(h.spool, harness_id(2)));
