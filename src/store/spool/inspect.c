@@ -143,7 +143,8 @@ verify_segment(struct verification *v, struct spool_segment *segment)
         v->verdict.batches += scan.batches;
         v->verdict.tails += !table.is_by_table && scan.is_tail_dropped ? 1 : 0;
         e = line(v->out, "segment=%u generation=%u batches=%llu records=%zu live-bytes=%llu sealed=%s%s",
-                 (unsigned)segment->number, (unsigned)segment->generation, (unsigned long long)scan.batches, table.count,
+                 (unsigned)segment->number, (unsigned)segment->generation, (unsigned long long)scan.batches,
+                 table.count,
                  (unsigned long long)segment->live_bytes, table.is_by_table ? "yes" : "no",
                  !table.is_by_table && scan.is_tail_dropped ? " incomplete-tail=yes" : "");
     }
