@@ -90,7 +90,7 @@ int deliver_home_open(const char *path, uint64_t uid, const char **ret_why);
  */
 bool deliver_forward_read(int home, uint64_t uid, struct buf *to, bool *ret_exists, const char **ret_why);
 
-/* Append all of a file to `to`. */
+/* Append all of a file to `to`, whatever its position. */
 NODISCARD enum err deliver_file_read(int fd, struct buf *to);
 
 /* --- command_line.c --------------------------------------------------------------------------------------------- */

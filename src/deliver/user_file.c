@@ -34,11 +34,11 @@ deliver_home_open(const char *path, uint64_t uid, const char **ret_why)
 enum err
 deliver_file_read(int fd, struct buf *to)
 {
-    for (;;) {
+    for (off_t at_octet = 0;;) { /* from the start: the writer of a memory file has left its position at the end */
         uint8_t *at = buf_reserve(to, READ_BYTES);
         if (at == NULL)
             return ERR_LIMIT;
-        ssize_t n = read(fd, at, READ_BYTES);
+        ssize_t n = pread(fd, at, READ_BYTES, at_octet);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -46,6 +46,7 @@ deliver_file_read(int fd, struct buf *to)
         if (n == 0)
             return ERR_OK;
         buf_advance(to, (size_t)n);
+        at_octet += n;
     }
 }
 
