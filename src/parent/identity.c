@@ -62,11 +62,33 @@ identity_group_find(struct span name, uint32_t *ret)
     return true;
 }
 
+/*
+ * The group of all roles; 0: none of the default name exists, each role has its user's own. False: one is named that
+ * may not be.
+ */
+static bool
+common_group_find(const struct config *config, struct config_problems *problems, uint32_t *ret)
+{
+    const struct config_text *group = &config->users.group;
+    uint32_t gid = 0;
+    bool is_found = identity_group_find(group->value, &gid);
+    if (group->pos.line != 0 && (!is_found || gid == 0)) {
+        config_problem_add(problems, 0, group->pos,
+                           is_found ? "'" SPAN_FMT "' is root's group, which no role may have"
+                                    : "there is no group '" SPAN_FMT "' on this machine",
+                           SPAN_ARG(group->value));
+        return false;
+    }
+    *ret = gid;
+    return true;
+}
+
 bool
 identities_find(const struct config *config, bool is_root, struct config_problems *problems,
                 struct identity ids[ROLE_COUNT])
 {
-    bool all_found = true;
+    uint32_t group = 0;
+    bool all_found = !is_root || common_group_find(config, problems, &group);
     for (unsigned i = 0; i < ROLE_COUNT; i++) {
         enum ipc_role role = (enum ipc_role)i;
         const struct config_text *user = user_of(config, role);
@@ -75,9 +97,11 @@ identities_find(const struct config *config, bool is_root, struct config_problem
             continue;
         bool is_found = user_find(user->value, &ids[i]);
         if (!is_found && user->pos.line == 0) {
-            ids[i] = (struct identity){UID_WITHOUT_NAME + i, UID_WITHOUT_NAME + i};
+            ids[i] = (struct identity){UID_WITHOUT_NAME + i, group != 0 ? group : UID_WITHOUT_NAME + i};
             continue;
         }
+        if (is_found && group != 0)
+            ids[i].gid = group;
         if (is_found && ids[i].uid != 0 && ids[i].gid != 0)
             continue;
         config_problem_add(problems, 0, user->pos,
