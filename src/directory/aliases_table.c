@@ -128,16 +128,26 @@ struct include_lines {
     size_t room;
 };
 
+/* NULL, or why a line of an included file is left out. Only the aliases file itself names commands and files. */
+static const char *
+include_fault(const struct alias_target *target)
+{
+    if (target->kind == ALIAS_INCLUDE)
+        return "an included file cannot include another one";
+    if (target->kind == ALIAS_COMMAND || (target->kind == ALIAS_FILE && !span_equal(target->text, SPAN("/dev/null"))))
+        return "an included file cannot name commands or files; this target is left out";
+    return target_is_usable(target) ? NULL : "not an address; this line is left out";
+}
+
 static bool
 on_include_entry(void *ctx, uint32_t line, struct span name, const struct alias_target *targets, size_t target_count)
 {
     (void)name;
     struct include_lines *lines = ctx;
     for (size_t i = 0; i < target_count; i++) {
-        if (targets[i].kind == ALIAS_INCLUDE || !target_is_usable(&targets[i])) {
-            problem_report(lines->table, line, targets[i].kind == ALIAS_INCLUDE
-                                                   ? "an included file cannot include another one"
-                                                   : "not an address; this line is left out");
+        const char *fault = include_fault(&targets[i]);
+        if (fault != NULL) {
+            problem_report(lines->table, line, fault);
             continue;
         }
         if (lines->count == ALIASES_TARGETS_MAX)

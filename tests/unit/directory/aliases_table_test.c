@@ -71,11 +71,15 @@ test_includes(void **state)
     CHECK_SPAN("path", aliases_table_include_path(x.table, 2), SPAN("/empty"));
     assert_true(span_is_empty(aliases_table_include_path(x.table, 3)));
     assert_int_equal(aliases_table_include(x.table, 0, SPAN("p, q\n:include:/more\nbad one\nr@s..t\nz\n")), ERR_OK);
-    assert_int_equal(aliases_table_include(x.table, 2, SPAN("# nobody yet\n")), ERR_OK);
+    assert_int_equal(aliases_table_include(x.table, 2, SPAN("# nobody yet\n|/bin/x, /tmp/f\n")), ERR_OK);
     assert_int_equal(aliases_table_finish(x.table), ERR_OK);
     CHECK_SPAN("said", buf_span(&x.said), SPAN("/l:2 an included file cannot include another one\n"
                                                "/l:3 not an address (a command or file name with blanks needs quotes)\n"
-                                               "/l:4 not an address; this line is left out\n"));
+                                               "/l:4 not an address; this line is left out\n"
+                                               "/empty:2 an included file cannot name commands or files; "
+                                               "this target is left out\n"
+                                               "/empty:2 an included file cannot name commands or files; "
+                                               "this target is left out\n"));
     static const char *const wanted[] = {"one", "p", "q", "z", "two"};
     const struct aliases_entry *a = aliases_table_find(x.table, SPAN("a"));
     assert_int_equal(a->target_count, ARRAY_LEN(wanted));
