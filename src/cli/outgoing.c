@@ -197,13 +197,18 @@ remove_blind_copies(struct outgoing *o, struct buf *complaint)
     return is_done ? EX_OK : out_of_memory(complaint);
 }
 
+struct span
+outgoing_without_mbox_line(struct span content)
+{
+    if (!span_has_prefix(content, SPAN("From ")))
+        return content;
+    size_t end = span_find(content, '\n');
+    return span_skip(content, end < content.len ? end + 1 : end);
+}
+
 int
 outgoing_take_content(struct outgoing *o, struct span content, bool takes_recipients, struct buf *complaint)
 {
-    if (span_has_prefix(content, SPAN("From "))) {
-        size_t end = span_find(content, '\n');
-        content = span_skip(content, end < content.len ? end + 1 : end);
-    }
     int status = split(o, content, complaint);
     if (status != EX_OK || !takes_recipients)
         return status;

@@ -171,7 +171,8 @@ take_content(struct program *p, struct outgoing *o, struct buf *content)
     buf_init(&complaint, TEXT_MAX);
     int status = read_message(p, content);
     if (status == EX_OK)
-        status = outgoing_take_content(o, buf_span(content), p->options.takes_recipients, &complaint);
+        status = outgoing_take_content(o, outgoing_without_mbox_line(buf_span(content)), p->options.takes_recipients,
+                                       &complaint);
     print_lines(buf_span(&complaint));
     buf_done(&complaint);
     return status;

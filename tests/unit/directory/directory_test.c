@@ -11,6 +11,7 @@
 #include "directory/directory.h"
 #include "role_world.h"
 #include "store/envelope.h"
+#include "store/local_user.h"
 #include "store/parent_open.h"
 #include "store/recipient.h"
 
@@ -33,6 +34,8 @@ struct outside {
     unsigned opened;
     unsigned sockets;
     unsigned users_asked;
+    unsigned names_asked;
+    bool is_ann_trusted;
     const char *socketmap_says; /* the reply to every question; NULL: close at once */
     bool closes_after_reply;
     unsigned questions;
@@ -125,6 +128,25 @@ on_parent_open(struct fiber *f, void *ctx, struct ipc_peer *from, const struct i
     ret->status = (uint8_t)status;
 }
 
+/* Who a user id is: 1000 is ann, 5 cannot be looked up, 6 is known under a name no reply may have; nobody has the others. */
+static void
+on_user_name(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_user_name *request, struct arena *mem,
+             struct ipc_user_name_reply *ret)
+{
+    struct outside *o = ctx;
+    (void)f, (void)from, (void)mem;
+    o->names_asked++;
+    ret->status = request->uid == 1000  ? LOCAL_USER_KNOWN
+                  : request->uid == 5 ? LOCAL_USER_UNAVAILABLE
+                  : request->uid == 6 ? 99
+                                      : LOCAL_USER_NAMELESS;
+    if (ret->status == LOCAL_USER_KNOWN)
+        ret->name = SPAN("ann");
+    ret->is_trusted = o->is_ann_trusted;
+    if (o->is_refusing)
+        ret->status = LOCAL_USER_UNAVAILABLE;
+}
+
 /* --- asking --- */
 
 struct client {
@@ -207,7 +229,7 @@ run_script(struct role_world *w, struct outside *o, void (*script)(struct fiber 
     *w = (struct role_world){.config_text = CONFIG,
                              .role = ROLE_DIRECTORY,
                              .run = directory_run,
-                             .parent_service = {.parent_open = on_parent_open},
+                             .parent_service = {.parent_open = on_parent_open, .user_name = on_user_name},
                              .parent_ctx = o,
                              .script = script,
                              .script_ctx = o,
@@ -613,6 +635,63 @@ test_reconfigure(void **state)
 }
 
 static void
+check_user(struct client *c, uint32_t uid, enum local_user_status status, const char *name, bool is_trusted)
+{
+    struct arena mem;
+    struct ipc_local_user_reply reply;
+    arena_init(&mem, 1 << 16);
+    ok(ipc_local_user(c->f, soon(c), c->edge, &(struct ipc_local_user){.uid = uid}, &mem, &reply));
+    assert_int_equal(reply.status, status);
+    CHECK_SPAN("name", reply.name, span_from_cstr(name));
+    assert_int_equal(reply.is_trusted, is_trusted);
+    arena_clear(&mem);
+}
+
+static void
+script_local_users(struct fiber *f, struct role_world *w)
+{
+    struct client c = client_of(f, w);
+    struct outside *o = w->script_ctx;
+    check_user(&c, 1000, LOCAL_USER_KNOWN, "ann", false);
+    check_user(&c, 1000, LOCAL_USER_KNOWN, "ann", false);
+    assert_int_equal(o->names_asked, 1);
+    check_user(&c, 4711, LOCAL_USER_NAMELESS, "", false);
+    check_user(&c, 5, LOCAL_USER_UNAVAILABLE, "", false);
+    check_user(&c, 5, LOCAL_USER_UNAVAILABLE, "", false);
+    assert_int_equal(o->names_asked, 4); /* what could not be found out is asked again */
+    check_user(&c, 6, LOCAL_USER_UNAVAILABLE, "", false);
+
+    /* A new configuration may trust others; without one, an answer holds for a minute. */
+    o->is_ann_trusted = true;
+    check_user(&c, 1000, LOCAL_USER_KNOWN, "ann", false);
+    w->env.generation++;
+    w->env.on_reconfigure(w->env.on_reconfigure_ctx);
+    check_user(&c, 1000, LOCAL_USER_KNOWN, "ann", true);
+    o->is_ann_trusted = false;
+    ok(fiber_sleep(f, deadline_in(fiber_rt(f), 61 * NS_PER_S)));
+    check_user(&c, 1000, LOCAL_USER_KNOWN, "ann", false);
+
+    /* More ids than are kept: they are asked anew, and answered right. */
+    unsigned before = o->names_asked;
+    for (uint32_t uid = 100000; uid < 100000 + 5000; uid++)
+        check_user(&c, uid, LOCAL_USER_NAMELESS, "", false);
+    assert_int_equal(o->names_asked, before + 5000);
+    check_user(&c, 1000, LOCAL_USER_KNOWN, "ann", false);
+    o->is_refusing = true;
+    check_user(&c, 99, LOCAL_USER_UNAVAILABLE, "", false);
+}
+
+static void
+test_local_users(void **state)
+{
+    (void)state;
+    struct role_world w = {.disk = NULL};
+    struct outside o = {.aliases = ""};
+    run_script(&w, &o, script_local_users, 11);
+    role_world_done(&w);
+}
+
+static void
 script_broken_database(struct fiber *f, struct role_world *w)
 {
     struct client c = client_of(f, w);
@@ -664,6 +743,7 @@ main(void)
         cmocka_unit_test(test_unreadable_files_refuse_nobody),
         cmocka_unit_test(test_socketmap),
         cmocka_unit_test(test_reconfigure),
+        cmocka_unit_test(test_local_users),
         cmocka_unit_test(test_a_broken_database_refuses_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
