@@ -211,8 +211,8 @@ running_start(struct running *r, char *const argv[], char *const envp[])
     r->output = output[0];
     if (error == 0 && fcntl(r->input, F_SETFL, O_NONBLOCK) == 0 && fcntl(r->output, F_SETFL, O_NONBLOCK) == 0)
         return true;
-    deliver_verdict_set(&r->job->verdict, DELIVERY_DEFERRED, "4.3.5", "the command cannot be run: %s%s", strerror(error),
-                        error == ENOEXEC ? " (a script begins with #! and the path of its interpreter)" : "");
+    deliver_verdict_set(&r->job->verdict, DELIVERY_DEFERRED, "4.3.5", "the command cannot be run: %s%s",
+                        strerror(error), error == ENOEXEC ? " (a script begins with #! and the path of its interpreter)" : "");
     return false;
 }
 

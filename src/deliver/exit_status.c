@@ -86,8 +86,8 @@ meaning_set(int code, int signal, struct deliver_verdict *verdict)
     if (code < 0)
         deliver_verdict_set(verdict, DELIVERY_DEFERRED, "4.3.0", "the command was killed by signal %d", signal);
     else if (code == SHELL_EXEC_REFUSED || code == SHELL_NOT_FOUND || code >= SHELL_SIGNAL_FIRST)
-        deliver_verdict_set(verdict, DELIVERY_DEFERRED, "4.3.0", "the command did not run as it should (exit status %d)",
-                            code);
+        deliver_verdict_set(verdict, DELIVERY_DEFERRED, "4.3.0",
+                            "the command did not run as it should (exit status %d)", code);
     else
         deliver_verdict_set(verdict, DELIVERY_FAILED, "5.3.0", "the command failed (exit status %d)", code);
 }

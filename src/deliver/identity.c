@@ -93,8 +93,8 @@ deliver_identity_take(const struct user_delivery *d, struct deliver_verdict *ver
     if (d->uid == 0 || setsid() < 0)
         return refuse(verdict, "begin a session");
     (void)umask(077);
-    if (!limit_set(RLIMIT_CORE, 0) || !limit_set(RLIMIT_NOFILE, FILES_MAX) || !limit_set(RLIMIT_FSIZE, FILE_BYTES_MAX) ||
-        !limit_set(RLIMIT_NPROC, PROCESSES_MAX))
+    if (!limit_set(RLIMIT_CORE, 0) || !limit_set(RLIMIT_NOFILE, FILES_MAX) ||
+        !limit_set(RLIMIT_FSIZE, FILE_BYTES_MAX) || !limit_set(RLIMIT_NPROC, PROCESSES_MAX))
         return refuse(verdict, "set its limits");
     if (geteuid() == 0 && !ids_set(d))
         return refuse(verdict, "become the user");

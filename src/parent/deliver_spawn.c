@@ -199,7 +199,7 @@ look_up(struct fiber *f, struct spawn *s)
 
 /* --- what the process is told ----------------------------------------------------------------------------------- */
 
-/* The recipient as an address: names without a domain are of the hostname, commands of the aliases file of its entry. */
+/* The recipient as an address: a name without a domain is of the hostname, an entry of the aliases file its name. */
 static bool
 recipient_make(const struct spawn *s, struct buf *to)
 {
@@ -217,7 +217,8 @@ static struct span
 separator_of(const struct spawn *s, struct span recipient)
 {
     const struct config *config = s->parent->now.config;
-    const struct config_domain *domain = config_domain_find(config, span_skip(recipient, span_find_last(recipient, '@') + 1));
+    struct span name = span_skip(recipient, span_find_last(recipient, '@') + 1);
+    const struct config_domain *domain = config_domain_find(config, name);
     return domain == NULL ? SPAN("+") : domain->subaddress.value;
 }
 
