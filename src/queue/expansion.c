@@ -357,14 +357,15 @@ queue_expand(struct fiber *f, struct queue *queue, struct envelope *envelope, st
 /* --- what users forward ----------------------------------------------------------------------------------------------------------------- */
 
 /*
- * Whether the message goes there anyway. A recipient that was replaced itself does not count: his place is taken by others, and
- * among those may be the very one who forwards. Then both go round until expansion-depth holds them, rather than vanish.
+ * Whether the message goes there anyway, without recipient `except`, who forwards. One that was replaced does not count
+ * either: his place is taken by others, and among those may be the very one who forwards. Then both go round until
+ * expansion-depth holds them, rather than vanish.
  */
 static bool
-is_served(const struct envelope *envelope, struct span address)
+is_served(const struct envelope *envelope, size_t except, struct span address)
 {
     for (size_t i = 0; i < envelope->recipient_count; i++)
-        if (envelope->recipients[i].state != RECIPIENT_EXPANDED &&
+        if (i != except && envelope->recipients[i].state != RECIPIENT_EXPANDED &&
             span_equal_nocase(envelope->recipients[i].address, address))
             return true;
     return false;
@@ -407,13 +408,13 @@ queue_forward(struct queue *queue, struct envelope *envelope, struct arena *mem,
             reason = "an address in ~/.forward cannot be used";
         else if (envelope->recipient_count >= config->expansion_recipients.value)
             reason = "~/.forward leads to more recipients than expansion-recipients allows";
-        else if (!is_served(envelope, address) && grow(&walk) != ERR_OK)
+        else if (!is_served(envelope, index, address) && grow(&walk) != ERR_OK)
             reason = "no memory for what ~/.forward says";
         if (reason != NULL) {
             envelope->recipient_count = before;
             return forward_refuse("5.1.3", reason, ret_status, ret_reason);
         }
-        if (!is_served(envelope, address))
+        if (!is_served(envelope, index, address))
             append_at_end(&walk, index, &keeps, &(struct ipc_target){.kind = TARGET_UNEXPANDED, .name = address});
     }
     return true;
