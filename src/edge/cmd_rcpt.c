@@ -87,7 +87,8 @@ admit(struct fiber *f, struct session *s, const struct smtp_rcpt_args *args, str
     }
     note(s, args, &facts, &verdict);
     if (verdict.action != VERDICT_ACCEPT) {
-        s->refused_recipients++;
+        /* Not those put off: one too many leaves the others alone however many come behind it (requirement 9). */
+        s->refused_recipients += verdict.action == VERDICT_REFUSE;
         s->edge->counters.recipients_refused++;
         return verdict.reply;
     }

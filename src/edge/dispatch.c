@@ -98,15 +98,26 @@ serve_command(struct fiber *f, struct session *s, struct span line, const struct
     return row->handler(f, s, command);
 }
 
-/* Whether the session has gone too far (requirement 33); a transaction under way is finished before its time counts. */
+/*
+ * How long the session has lasted, for its limit. A transaction under way may be finished, within the time of a message; it is
+ * not a way to stay for ever.
+ */
+static uint64_t
+judged_age_ms(const struct session *s)
+{
+    uint64_t age_ms = (uint64_t)((rt_now_ns(s->edge->rt) - s->began_ns) / NS_PER_MS);
+    uint64_t grace_ms = s->tx == NULL ? 0 : s->edge->config->limits.message_time_ms.value;
+    return age_ms > grace_ms ? age_ms - grace_ms : 0;
+}
+
+/* Whether the session has gone too far (requirement 33). */
 void
 dispatch_judge(struct session *s)
 {
     if (s->is_ending)
         return;
-    int64_t age_ns = rt_now_ns(s->edge->rt) - s->began_ns;
     struct access_session_facts facts = {
-        .age_ms = s->tx != NULL ? 0 : (uint64_t)(age_ns / NS_PER_MS),
+        .age_ms = judged_age_ms(s),
         .bad_commands = s->bad_commands,
         .refused_recipients = s->refused_recipients,
     };

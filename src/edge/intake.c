@@ -268,7 +268,8 @@ intake_commit(struct fiber *f, struct session *s, struct span envelope, struct s
     struct deadline by = deadline_in(edge->rt, config_duration_ns(edge->config->limits.commit_timeout_ms));
     enum err e = ipc_message_commit(f, by, edge->queue, &commit, &mem, &reply);
     arena_clear(&mem);
-    in->upload = 0; /* the queue has ended it, one way or the other */
+    if (e == ERR_OK)
+        in->upload = 0; /* the queue has ended it, one way or the other; else it may not have heard of its end */
     if (e != ERR_OK) {
         log_write(edge->log, LOG_COMMIT_FAILED, LOG_ID(KEY_ID, s->tx->id), LOG_ERR(KEY_ERROR, e),
                   LOG_TEXT(KEY_PHASE, SPAN("commit")));
