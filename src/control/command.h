@@ -35,6 +35,7 @@ struct control {
     struct role_env *env;
     struct history *history;
     size_t commands_open;
+    struct fiber_group commands; /* their fibers */
 };
 
 /* A verb as the client names it, and what it needs. */

@@ -21,6 +21,7 @@ enum {
     COMMANDS_MAX = 64,
     REQUEST_TIME_S = 10,
     COMMAND_TIME_S = 600,
+    COMMANDS_GRACE_S = 5, /* at the end of the process */
     REQUEST_BYTES_MAX = COMMAND_ARGUMENTS_MAX * (COMMAND_FRAME_MAX + COMMAND_FRAME_HEADER),
     COMMAND_MEMORY_MAX = 16 * 1024 * 1024,
     OUTPUT_FLUSH_BYTES = 32 * 1024,
@@ -237,7 +238,7 @@ accept_commands(struct fiber *f, struct control *control, struct listener *liste
         }
         *connection = (struct connection){control, stream};
         control->commands_open++;
-        if (fiber_spawn(fiber_rt(f), "control.command", serve_connection, connection, NULL) != ERR_OK) {
+        if (fiber_group_spawn(&control->commands, "control.command", serve_connection, connection) != ERR_OK) {
             control->commands_open--;
             free(connection);
             stream_close(stream);
@@ -299,6 +300,7 @@ control_run(struct fiber *f, struct role_env *env)
 
     struct fiber_group group;
     fiber_group_init(&group, f);
+    fiber_group_init(&control.commands, f);
     struct acceptor acceptors[LISTENERS_MAX];
     for (size_t i = 0; i < env->listener_count && i < LISTENERS_MAX; i++) {
         acceptors[i] = (struct acceptor){&control, env->listeners[i].listener};
@@ -311,11 +313,9 @@ control_run(struct fiber *f, struct role_env *env)
     enum err stopped = rt_wait_stop(f, DEADLINE_NEVER);
     (void)stopped;
     fiber_group_end(f, &group);
-    /* Commands under way end by themselves: the roles they ask are stopping too. */
-    struct deadline last = deadline_in(env->rt, 5 * NS_PER_S);
-    while (control.commands_open > 0 && rt_now_ns(env->rt) < last.at_ns)
-        if (fiber_sleep(f, deadline_in(env->rt, 10 * NS_PER_MS)) != ERR_OK)
-            break;
+    /* Commands under way end by themselves, for the roles they ask are stopping too; those whose client does not read are cut. */
+    enum err ended = fiber_group_join(f, deadline_in(env->rt, COMMANDS_GRACE_S * NS_PER_S), &control.commands);
+    (void)ended;
     ipc_hub_free(f, env->hub); /* no trail comes in any more: `control` can go */
     env->hub = NULL;
     history_free(f, control.history);
