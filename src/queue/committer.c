@@ -3,6 +3,8 @@
 
 #include "base/assert.h"
 
+enum { COMMITTER_LOOK_MS = 500 /* how often a change that found no room looks again, without being told */ };
+
 /* One call of committer_commit(), on its fiber's stack while it waits. */
 struct waiter {
     struct list link;
@@ -66,17 +68,25 @@ gather(struct committer *c, enum spool_use use, const struct spool_op *ops, size
     return spool_batch_add(c->gathering, use, ops, count);
 }
 
+/* A result meets a full disk by waiting, however long: what was delivered is never forgotten and delivered again (I6). */
+static bool
+must_wait(enum err e, enum spool_use use)
+{
+    return e == ERR_AGAIN || (e == ERR_FULL && use == SPOOL_USE_RESULT);
+}
+
 enum err
 committer_commit(struct fiber *f, struct deadline by, struct committer *c, enum spool_use use, const struct spool_op *ops,
                  size_t count)
 {
     enum err e;
-    while ((e = gather(c, use, ops, count)) == ERR_AGAIN) {
+    while (must_wait(e = gather(c, use, ops, count), use)) {
         cond_signal(&c->has_work);
-        enum err waited = cond_wait(f, by, &c->turned);
+        struct deadline look = deadline_earlier(by, deadline_in(fiber_rt(f), COMMITTER_LOOK_MS * NS_PER_MS));
+        enum err waited = cond_wait(f, look, &c->turned);
         if (waited == ERR_CANCELED)
             return ERR_CANCELED;
-        if (waited == ERR_TIMEOUT)
+        if (waited == ERR_TIMEOUT && rt_now_ns(fiber_rt(f)) >= by.at_ns)
             return ERR_AGAIN;
     }
     if (e != ERR_OK)

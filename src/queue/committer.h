@@ -36,7 +36,8 @@ void committer_init(struct committer *c, struct spool *spool, struct log *log);
 void committer_done(struct committer *c);
 
 /*
- * Make `ops` durable together and wait until they are (ERR_OK). Otherwise nothing of them counts: ERR_FULL no room,
+ * Make `ops` durable together and wait until they are (ERR_OK). Otherwise nothing of them counts: ERR_FULL no room for
+ * new mail (results wait for room),
  * ERR_LIMIT memory or size, ERR_AGAIN no room before `by`, ERR_EXISTS and ERR_NOT_FOUND as spool_batch_add() says, ERR_IO the
  * process is ending. Once the changes are in a batch the wait is deaf to cancellation and deadline.
  */
