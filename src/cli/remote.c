@@ -1,6 +1,7 @@
 /* remote.c - asking the running server over its command socket. */
 #include "cli/cli.h"
 
+#include "config/load.h"
 #include "net/command_socket.h"
 
 #include <errno.h>
@@ -11,21 +12,32 @@
 
 enum { READ_BYTES = 64 * 1024 };
 
-/* Where the command socket is: as the configuration says, else where it is by default. */
+/*
+ * Where the command socket is: as the configuration says, else where it is by default. Other mistakes in the
+ * configuration are no obstacle: the server keeps the one it has, and wants to be asked all the more.
+ */
 static int
 socket_path(const struct cli *cli, char *path, size_t cap)
 {
-    struct config *config;
     if (access(cli->config_path, R_OK) != 0 && !cli->has_config_path) {
         snprintf(path, cap, "/run/godwit/control.sock");
         return EX_OK;
     }
-    int status = cli_config_load(cli, &config);
-    if (status != EX_OK)
-        return status;
-    if (!span_to_cstr(config->control.socket.value, path, cap))
+    struct config_sources sources;
+    struct buf found;
+    config_sources_init(&sources);
+    buf_init_fixed(&found, path, cap - 1);
+    enum err e = config_load(cli->config_path, &sources);
+    if (e == ERR_OK)
+        e = config_control_socket_find(&sources, &found);
+    int status = EX_OK;
+    if (e == ERR_NOT_FOUND)
+        status = cli_fail(EX_CONFIG, "cannot read %s: " SPAN_FMT, cli->config_path, SPAN_ARG(sources.items[0].fault));
+    else if (e != ERR_OK)
         status = cli_fail(EX_CONFIG, "the path of the command socket is too long for a socket");
-    config_free(config);
+    config_sources_done(&sources);
+    if (status == EX_OK)
+        path[found.len] = '\0';
     return status;
 }
 

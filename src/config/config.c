@@ -70,6 +70,24 @@ config_parse(const struct config_sources *sources, struct config_problems *probl
     return ERR_OK;
 }
 
+enum err
+config_control_socket_find(const struct config_sources *sources, struct buf *to)
+{
+    struct config_problems ignored;
+    struct config_holder *holder = calloc(1, sizeof(*holder));
+    if (holder == NULL)
+        return ERR_LIMIT;
+    config_problems_init(&ignored);
+    arena_init(&holder->memory, CONFIG_MEMORY_MAX);
+    enum err e = holder_fill(holder, sources, &ignored);
+    struct span path = holder->config.control.socket.value;
+    if (e == ERR_OK)
+        e = span_is_empty(path) ? ERR_NOT_FOUND : buf_append(to, path);
+    config_free(&holder->config);
+    config_problems_done(&ignored);
+    return e;
+}
+
 void
 config_free(struct config *config)
 {

@@ -180,6 +180,13 @@ struct config_deliver {
 NODISCARD enum err config_parse(const struct config_sources *sources, struct config_problems *problems,
                                 struct config **ret);
 
+/*
+ * Append the path of the command socket, whatever mistakes the sources hold otherwise: the server that runs may have
+ * been started before they were made, and is to be reached. ERR_NOT_FOUND: not even that can be told, the main file
+ * cannot be read. ERR_LIMIT: without memory, or the path is longer than `to` may grow.
+ */
+NODISCARD enum err config_control_socket_find(const struct config_sources *sources, struct buf *to);
+
 /* End a configuration. NULL is accepted. */
 void config_free(struct config *config);
 
