@@ -75,7 +75,7 @@ static bool
 limit_set(unsigned which, uint64_t most)
 {
     struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
-    return setrlimit((int)which, &limit) == 0;
+    return setrlimit(which, &limit) == 0;
 }
 
 static bool

@@ -24,13 +24,13 @@ static bool
 limit_set(unsigned which, uint64_t most)
 {
     struct rlimit limit;
-    if (getrlimit((int)which, &limit) != 0)
+    if (getrlimit(which, &limit) != 0)
         return false;
     if (limit.rlim_max > most)
         limit.rlim_max = most;
     if (limit.rlim_cur > limit.rlim_max || which != RLIMIT_CORE)
         limit.rlim_cur = limit.rlim_max;
-    return setrlimit((int)which, &limit) == 0;
+    return setrlimit(which, &limit) == 0;
 }
 
 static bool

@@ -153,7 +153,7 @@ test_environment(void **state)
     static const char *const expected[] = {
         "ORIGINAL_RECIPIENT=Bob+shop@example.test", "SENDER=____x_y__@example.org", "RECIPIENT=bob+shop@example.test",
         "EXTENSION=shop", "DOMAIN=example.test", "LOCAL=bob+shop", "ENVID=", "CLIENT_ADDRESS=", "MESSAGE_ID=",
-        "USER=bob", "LOGNAME=bob", "HOME=/home/bob", "SHELL=/bin/sh", "PATH=" DELIVER_PATH};
+        "USER=bob", "LOGNAME=bob", "HOME=/home/bob", "SHELL=/bin/sh", ("PATH=" DELIVER_PATH)};
     struct user_delivery d = delivery_to_bob();
     char *envp[DELIVER_VARIABLES_MAX + 1];
     struct arena mem;
