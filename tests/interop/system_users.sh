@@ -187,4 +187,18 @@ check "a command that is not there waits" result_is delivery-deferred frank@mx.e
 check "no delivery process is left" bash -c "! pgrep -x godwit-deliver >/dev/null"
 check "nothing was refused by the system" bash -c "! grep -E 'internal-fault|without an answer' '$scratch/log'"
 check "the server stops" server_stop
+
+# Without root it delivers to the user it runs as, and to nobody else.
+rm -rf "$scratch"/{spool,state,mail,run,drop} "$homes/bob/Maildir" "$homes/judy/Maildir"
+install -d -m 755 -o bob -g 64000 "$scratch"/{spool,state,mail,run,drop}
+setpriv --reuid 64001 --regid 64000 --clear-groups "$build/src/parent/godwitd" -c "$scratch/godwit.conf" 2>>"$scratch/log" &
+server=$!
+pids+=("$server")
+check "a server without root starts" until_true godwit status
+check "it takes mail for its user" send sender@example.org bob@mx.example.test unprivileged
+check "and delivers it" until_true home_has bob unprivileged
+send sender@example.org judy@mx.example.test other
+check "mail for another user waits" result_is delivery-deferred judy@mx.example.test 'runs without root'
+check "and is not written" test ! -e "$homes/judy/Maildir"
+check "it stops" server_stop
 finish
