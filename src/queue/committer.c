@@ -75,6 +75,14 @@ must_wait(enum err e, enum spool_use use)
     return e == ERR_AGAIN || (e == ERR_FULL && use == SPOOL_USE_RESULT);
 }
 
+/* Not inlined: gcc does not see that decide() takes it off the list again, and warns of a node that dies in it. */
+__attribute__((noinline)) static void
+waiter_add(struct committer *c, struct waiter *waiter)
+{
+    list_init(&waiter->link);
+    list_append(&c->waiting, &waiter->link);
+}
+
 enum err
 committer_commit(struct fiber *f, struct deadline by, struct committer *c, enum spool_use use, const struct spool_op *ops,
                  size_t count)
@@ -99,8 +107,7 @@ committer_commit(struct fiber *f, struct deadline by, struct committer *c, enum 
     cond_signal(&c->has_work);
 
     struct waiter waiter = {.f = f};
-    list_init(&waiter.link);
-    list_append(&c->waiting, &waiter.link);
+    waiter_add(c, &waiter);
     while (!waiter.is_decided)
         (void)fiber_park_uncancelable(f);
     return waiter.result;
