@@ -191,6 +191,13 @@ disk_sync_data(struct disk_file *file)
     return file->disk->body->sync_data(file);
 }
 
+void
+disk_forget_cached(struct disk_file *file)
+{
+    if (file->disk->body->forget_cached != NULL)
+        file->disk->body->forget_cached(file);
+}
+
 enum err
 disk_truncate(struct disk_file *file, uint64_t size_bytes)
 {

@@ -121,6 +121,12 @@ NODISCARD enum err disk_pread(struct disk_file *file, uint64_t offset, void *dst
  */
 NODISCARD enum err disk_sync_data(struct disk_file *file);
 
+/*
+ * The file will not be read soon: its durable contents need not stay in the system's memory. Advice only. Pages that
+ * are given back are used again for what is written next, which costs much less than touching new ones.
+ */
+void disk_forget_cached(struct disk_file *file);
+
 NODISCARD enum err disk_truncate(struct disk_file *file, uint64_t size_bytes);
 
 /* Allocate the range now so that later writes cannot meet a full disk. */

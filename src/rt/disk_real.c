@@ -598,6 +598,12 @@ real_sync_data(struct disk_file *file)
     return fdatasync(file_of(file)->fd) == 0 ? ERR_OK : ERR_IO;
 }
 
+static void
+real_forget_cached(struct disk_file *file)
+{
+    (void)posix_fadvise(file_of(file)->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 static enum err
 real_truncate(struct disk_file *file, uint64_t size_bytes)
 {
@@ -641,6 +647,7 @@ static const struct disk_body real_body = {
     .pwritev = real_pwritev,
     .pread = real_pread,
     .sync_data = real_sync_data,
+    .forget_cached = real_forget_cached,
     .truncate = real_truncate,
     .allocate = real_allocate,
     .reopen_read = real_reopen_read,

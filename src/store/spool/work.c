@@ -323,6 +323,9 @@ run_seal(struct spool_work *work)
     struct spool_trailer trailer = spool_segment_trailer(work->spool, segment, table);
     enum err e = spool_segment_seal(segment->file, work->spool->segment_bytes, &trailer, table);
     free(bytes);
+    /* Who delivers at once has the message in memory already; the next segment takes the pages of this one. */
+    if (e == ERR_OK)
+        disk_forget_cached(segment->file);
     return e;
 }
 
