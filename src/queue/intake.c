@@ -341,7 +341,8 @@ is_new_recipient(const struct envelope_recipient *r)
     return r->state == RECIPIENT_PENDING && r->target == TARGET_UNEXPANDED && r->depth == 0 && r->attempts == 0 &&
            r->next_attempt_us == 0 && span_is_empty(r->original) && span_is_empty(r->target_name) &&
            span_is_empty(r->target_detail) && span_is_empty(r->list_sender) && span_is_empty(r->status) &&
-           span_is_empty(r->reason) && !span_is_empty(r->address) && r->address.len <= IPC_DELIVER_RECIPIENT_MAX &&
+           span_is_empty(r->reason) && !span_is_empty(r->address) &&
+           r->address.len <= IPC_RECIPIENT_EXPAND_LOCAL_PART_MAX &&
            r->orcpt.len <= IPC_DELIVER_ORIGINAL_MAX;
 }
 

@@ -7,11 +7,15 @@
 
 #include "proto/addr/mailbox.h"
 
+#include <stdlib.h>
+
 enum {
     LIST_ENTRIES_MAX = 40,
     LIST_EXAMINED_MAX = 400, /* messages read for one answer */
     SUMMARY_MAX = 2048,
     ANY_PLACE = 255,
+    WINDOW_IDS = 8 * 1024,
+    WINDOW_S = 30, /* so long it is good for */
 };
 
 /* --- status ----------------------------------------------------------------------------------------------------------------------- */
@@ -69,6 +73,64 @@ is_wanted(const struct ipc_queue_list *request, const struct envelope *envelope)
         if (span_equal_nocase(request->recipient, envelope->recipients[i].address))
             return true;
     return false;
+}
+
+static bool
+window_make(struct queue *queue, struct message_id after)
+{
+    struct queue_window *window = &queue->window;
+    struct queued **items = malloc(WINDOW_IDS * sizeof(struct queued *));
+    if (window->ids == NULL)
+        window->ids = malloc(WINDOW_IDS * sizeof(*window->ids));
+    bool is_made = items != NULL && window->ids != NULL;
+    if (is_made) {
+        window->count = schedule_list_after(&queue->schedule, after, items, WINDOW_IDS);
+        for (size_t i = 0; i < window->count; i++)
+            window->ids[i] = queued_id(items[i]);
+        window->after = after;
+        window->is_to_the_end = window->count < WINDOW_IDS;
+        window->made_ns = rt_now_ns(queue->rt);
+    }
+    free(items);
+    return is_made;
+}
+
+/* Whether what follows `after` is in the window. From its very beginning it is always made anew: a new listing shows what is new. */
+static bool
+window_covers(const struct queue *queue, struct message_id after)
+{
+    const struct queue_window *window = &queue->window;
+    if (window->ids == NULL || message_id_is_none(after) || rt_now_ns(queue->rt) - window->made_ns > WINDOW_S * NS_PER_S)
+        return false;
+    bool is_before_the_end =
+        window->is_to_the_end || (window->count > 0 && message_id_compare(after, window->ids[window->count - 1]) < 0);
+    return message_id_compare(after, window->after) >= 0 && is_before_the_end;
+}
+
+/* The ids of up to `cap` messages behind `after`, in their order; each may have ended. Fewer than `cap`: there are no more. */
+static size_t
+ids_after(struct queue *queue, struct message_id after, struct message_id *ids, size_t cap)
+{
+    size_t count = 0;
+    while (count < cap) {
+        if (!window_covers(queue, after) && !window_make(queue, after))
+            break;
+        const struct queue_window *window = &queue->window;
+        size_t low = 0, high = window->count;
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            if (message_id_compare(window->ids[middle], after) <= 0)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        while (count < cap && low < window->count)
+            ids[count++] = window->ids[low++];
+        if (low == window->count && window->is_to_the_end)
+            break;
+        after = ids[count - 1]; /* the window goes on behind it, so there was one */
+    }
+    return count;
 }
 
 /* The envelope without its trail and with as many recipients as fit, in `mem`. Empty when even that is too much. */
@@ -131,38 +193,28 @@ queue_on_queue_list(struct fiber *f, void *ctx, struct ipc_peer *from, const str
     struct message_id after = {0};
     if (request->after.len == MESSAGE_ID_BYTES)
         after = message_id_decode(request->after.data);
-    struct queued *items[LIST_EXAMINED_MAX];
-    size_t found = schedule_list_after(&queue->schedule, after, items, LIST_EXAMINED_MAX);
-    struct message_id *ids = arena_alloc(mem, (found + 1) * sizeof(*ids));
+    struct message_id *ids = arena_alloc(mem, LIST_EXAMINED_MAX * sizeof(*ids));
     struct ipc_queue_entry *entries = arena_alloc(mem, LIST_ENTRIES_MAX * sizeof(*entries));
     uint8_t *last = arena_alloc(mem, MESSAGE_ID_BYTES);
     if (ids == NULL || entries == NULL || last == NULL)
         return;
-    size_t kept = 0;
-    for (size_t i = 0; i < found; i++)
-        if (request->state == ANY_PLACE || items[i]->place == request->state)
-            ids[kept++] = queued_id(items[i]);
-        else
-            after = queued_id(items[i]);
+    size_t found = ids_after(queue, after, ids, LIST_EXAMINED_MAX);
     size_t limit = request->limit < LIST_ENTRIES_MAX ? request->limit : LIST_ENTRIES_MAX;
     size_t added = 0, looked_at = 0;
-    while (looked_at < kept && added < limit) {
+    while (looked_at < found && added < limit) {
+        after = ids[looked_at++];
+        const struct queued *q = schedule_find(&queue->schedule, after);
         bool is_added = false;
-        struct message_id id = ids[looked_at++];
-        enum err e = list_one(f, queue, request, id, mem, &entries[added], &is_added);
-        if (e == ERR_CANCELED)
+        if (q == NULL || (request->state != ANY_PLACE && q->place != request->state))
+            continue;
+        if (list_one(f, queue, request, after, mem, &entries[added], &is_added) == ERR_CANCELED)
             return;
-        if (is_added)
-            added++;
-        if (message_id_compare(id, after) > 0)
-            after = id;
+        added += is_added;
     }
-    if (looked_at < kept)
-        after = looked_at == 0 ? after : ids[looked_at - 1];
     message_id_encode(after, last);
     *ret = (struct ipc_queue_list_reply){.entries = entries,
                                          .entries_count = added,
-                                         .more = looked_at < kept || found == LIST_EXAMINED_MAX,
+                                         .more = looked_at < found || found == LIST_EXAMINED_MAX,
                                          .last = span_of(last, MESSAGE_ID_BYTES)};
 }
 
@@ -374,21 +426,18 @@ change_find(struct span verb)
 static uint32_t
 change_all(struct fiber *f, struct queue *queue, const struct change *change)
 {
-    struct queued *items[64];
     struct message_id ids[64];
     struct message_id after = {0};
     uint32_t changed = 0;
     size_t n;
-    while ((n = schedule_list_after(&queue->schedule, after, items, ARRAY_LEN(items))) > 0) {
-        for (size_t i = 0; i < n; i++)
-            ids[i] = queued_id(items[i]);
+    while ((n = ids_after(queue, after, ids, ARRAY_LEN(ids))) > 0) {
         for (size_t i = 0; i < n; i++) {
             struct queued *q = schedule_find(&queue->schedule, ids[i]);
             if (q != NULL && change->run(f, queue, q))
                 changed++;
         }
         after = ids[n - 1];
-        if (fiber_yield(f) != ERR_OK)
+        if (n < ARRAY_LEN(ids) || fiber_yield(f) != ERR_OK)
             break;
     }
     return changed;

@@ -280,5 +280,6 @@ queue_run(struct fiber *f, struct role_env *env)
             log_write(env->log, LOG_INTERNAL_FAULT, LOG_CSTR(KEY_PHASE, "seal"));
         spool_close(queue.spool);
     }
+    free(queue.window.ids);
     schedule_done(&queue.schedule);
 }

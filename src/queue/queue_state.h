@@ -19,6 +19,18 @@ enum {
     QUEUE_ALONE_AFTER_CRASHES = 2,              /* I9 */
 };
 
+/*
+ * The ids of a stretch of the queue in their order, for listings: to find the next ones anew for every page would take a walk of
+ * the whole schedule each. Messages that came since are not in it; those that ended are, and have to be looked up.
+ */
+struct queue_window {
+    struct message_id *ids;  /* owned; NULL: none was made yet */
+    size_t count;
+    struct message_id after; /* it begins behind this one */
+    bool is_to_the_end;
+    int64_t made_ns;
+};
+
 struct queue {
     struct role_env *env;
     struct rt *rt;
@@ -26,6 +38,7 @@ struct queue {
     struct spool *spool;
     struct committer committer;
     struct schedule schedule;
+    struct queue_window window;
     struct fresh_budget fresh;
     size_t upload_bytes;
     struct cond work;          /* a message became ready, a delivery ended, the clock moved */

@@ -69,10 +69,7 @@ queue_content_make(struct fiber *f, struct queue *queue, struct span whole, stru
     return ERR_OK;
 }
 
-/*
- * Results are kept until they are durable: while the disk is full they wait for what maintenance sets free. Given up, the deliveries
- * behind them would be repeated.
- */
+/* Results are kept until they are durable, also when the disk is full only as they are written; given up, they would be repeated. */
 static enum err
 commit_result(struct fiber *f, struct queue *queue, const struct spool_op *op)
 {

@@ -182,6 +182,24 @@ compare_ids(const void *a, const void *b)
     return memcmp((*left)->key, (*right)->key, MESSAGE_ID_BYTES);
 }
 
+/* Let the item at `at` sink in a heap whose greatest id is on top. */
+static void
+sink(struct queued **items, size_t count, size_t at)
+{
+    for (;;) {
+        size_t greatest = at;
+        for (size_t child = 2 * at + 1; child <= 2 * at + 2 && child < count; child++)
+            if (compare_ids(&items[child], &items[greatest]) > 0)
+                greatest = child;
+        if (greatest == at)
+            return;
+        struct queued *q = items[at];
+        items[at] = items[greatest];
+        items[greatest] = q;
+        at = greatest;
+    }
+}
+
 size_t
 schedule_list_after(struct schedule *s, struct message_id after, struct queued **items, size_t cap)
 {
@@ -191,19 +209,20 @@ schedule_list_after(struct schedule *s, struct message_id after, struct queued *
     void *value;
     size_t count = 0;
     map_walk(&s->messages, &cursor);
-    while (map_next(&s->messages, &cursor, NULL, &value)) {
+    while (cap > 0 && map_next(&s->messages, &cursor, NULL, &value)) {
         struct queued *q = value;
         if (memcmp(q->key, floor, MESSAGE_ID_BYTES) <= 0)
             continue;
-        if (count == cap && memcmp(q->key, items[count - 1]->key, MESSAGE_ID_BYTES) >= 0)
-            continue;
-        /* Keep the `cap` smallest, in order: insertion into a short sorted array. */
-        size_t at = count < cap ? count++ : cap - 1;
-        while (at > 0 && compare_ids(&q, &items[at - 1]) < 0) {
-            items[at] = items[at - 1];
-            at--;
+        /* Keep the `cap` smallest, from when there are as many with the greatest of them on top. */
+        if (count < cap) {
+            items[count++] = q;
+            for (size_t at = count == cap ? cap / 2 : 0; at-- > 0;)
+                sink(items, count, at);
+        } else if (memcmp(q->key, items[0]->key, MESSAGE_ID_BYTES) < 0) {
+            items[0] = q;
+            sink(items, count, 0);
         }
-        items[at] = q;
     }
+    qsort(items, count, sizeof(struct queued *), compare_ids);
     return count;
 }

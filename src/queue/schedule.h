@@ -74,7 +74,10 @@ int64_t schedule_advance(struct schedule *s, int64_t now_us);
 /* Take the longest ready message in hand, NULL when there is none. */
 struct queued *schedule_take(struct schedule *s);
 
-/* The messages after `after` (exclusive) in order of id, up to `cap`; for listings, costs a walk of the whole map. */
+/*
+ * The first `cap` messages after `after` (exclusive) in order of id. For listings; costs a walk of the whole map, so ask for many
+ * at a time.
+ */
 size_t schedule_list_after(struct schedule *s, struct message_id after, struct queued **items, size_t cap);
 
 #endif

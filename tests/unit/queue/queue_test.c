@@ -207,6 +207,17 @@ change(struct fiber *f, struct play *play, const char *verb)
     return reply.changed == 1;
 }
 
+static uint32_t
+change_all(struct fiber *f, struct play *play, const char *verb)
+{
+    struct arena mem;
+    struct ipc_queue_change_reply reply;
+    arena_init(&mem, 1 << 16);
+    ok(ipc_queue_change(f, soon(f), play->control, &(struct ipc_queue_change){.verb = span_from_cstr(verb)}, &mem, &reply));
+    arena_clear(&mem);
+    return reply.changed;
+}
+
 /* The recipient's state and status on disk. */
 static void
 check_recipient(struct fiber *f, struct play *play, const char *address, enum recipient_state state, const char *status)
@@ -496,6 +507,48 @@ a_message_stays_held_over_a_restart(void **state)
     role_world_done(&w);
 }
 
+/* Every message is listed once, however many pages that takes and whatever ends meanwhile. */
+static void
+listing_script(struct fiber *f, struct role_world *w)
+{
+    enum { MANY = 1000 };
+    struct play *play = w->script_ctx;
+    play_begin(w, play);
+    for (unsigned i = 0; i < MANY; i++) {
+        struct envelope_recipient to = {.address = SPAN("late@example.test")};
+        struct envelope envelope = {.id = {.time_us = 1000 + i, .process = 7}, .arrival_us = 1, .recipients = &to,
+                                    .recipient_count = 1};
+        assert_int_equal(commit(f, play, &envelope), COMMIT_DURABLE);
+    }
+    assert_int_equal(change_all(f, play, "hold"), MANY);
+    uint8_t after[MESSAGE_ID_BYTES] = {0};
+    unsigned seen = 0;
+    for (bool more = true; more;) {
+        struct arena mem;
+        struct ipc_queue_list_reply reply;
+        arena_init(&mem, 1 << 20);
+        ok(ipc_queue_list(f, soon(f), play->control,
+                          &(struct ipc_queue_list){.after = seen == 0 ? SPAN_EMPTY : span_of(after, sizeof(after)),
+                                                   .state = QUEUED_HELD, .limit = 40},
+                          &mem, &reply));
+        for (size_t i = 0; i < reply.entries_count; i++)
+            assert_int_equal(message_id_decode(reply.entries[i].id.data).time_us, 1000 + seen++);
+        more = reply.more;
+        memcpy(after, reply.last.data, sizeof(after));
+        arena_clear(&mem);
+    }
+    assert_int_equal(seen, MANY);
+    assert_int_equal(change_all(f, play, "remove"), MANY);
+    assert_int_equal(change_all(f, play, "remove"), 0);
+}
+
+static void
+a_long_listing_has_every_message_once(void **state)
+{
+    (void)state;
+    run(listing_script, &(struct play){.aliases = late});
+}
+
 /* --- damage --------------------------------------------------------------------------------------------------------- */
 
 static void
@@ -621,6 +674,7 @@ main(void)
         cmocka_unit_test(nonsense_of_the_directory_is_a_failed_look_up),
         cmocka_unit_test(an_edge_says_nothing_of_deliveries),
         cmocka_unit_test(a_message_stays_held_over_a_restart),
+        cmocka_unit_test(a_long_listing_has_every_message_once),
         cmocka_unit_test(what_is_left_of_a_message_is_not_thrown_away),
         cmocka_unit_test(a_stop_ends_uploads),
     };
