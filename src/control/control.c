@@ -32,7 +32,7 @@ struct connection {
     struct stream *stream;
 };
 
-/* --- printing ------------------------------------------------------------------------------------------------------------- */
+/* --- printing ----------------------------------------------------------------------------------------------------- */
 
 /* Send everything printed so far. After a failure nothing is sent any more. */
 static void
@@ -125,7 +125,7 @@ command_fail_call(struct command *c, enum ipc_role role, enum err e)
                         ipc_role_name(role), err_name(e));
 }
 
-/* --- one connection --------------------------------------------------------------------------------------------------------- */
+/* --- one connection ----------------------------------------------------------------------------------------------- */
 
 /* Read the whole request into c->arguments. ERR_PROTOCOL for what is no request. */
 static enum err
@@ -258,7 +258,7 @@ acceptor_main(struct fiber *f, void *arg)
     accept_commands(f, acceptor->control, acceptor->listener);
 }
 
-/* --- trails ------------------------------------------------------------------------------------------------------------------ */
+/* --- trails ------------------------------------------------------------------------------------------------------- */
 
 static void
 on_trail(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_trail *message, struct arena *mem)

@@ -242,13 +242,13 @@ void parent_open(struct fiber *f, struct parent *parent, struct ipc_peer *from, 
 void deliver_spawn(struct fiber *f, struct parent *parent, const struct ipc_deliver_user *request, struct arena *mem,
                    struct ipc_deliver_user_reply *ret);
 
-/* --- user.c ---------------------------------------------------------------------------------------------------------- */
+/* --- user.c ------------------------------------------------------------------------------------------------------- */
 
 /* Find the name of a user id and whether it is one of `trusted-users`. Suspends for the look-up. */
 void user_name_find(struct fiber *f, struct parent *parent, uint32_t uid, struct arena *mem,
                     struct ipc_user_name_reply *ret);
 
-/* --- drop.c ---------------------------------------------------------------------------------------------------------- */
+/* --- drop.c ------------------------------------------------------------------------------------------------------- */
 
 /* Take up mail that sendmail left in the drop directory, at the start and from then on. A fiber. */
 fiber_fn drop_run;

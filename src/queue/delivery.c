@@ -37,7 +37,7 @@ struct task {
     struct buf trail;            /* verdicts of this attempt, appended to the envelope's */
 };
 
-/* --- reading the message -------------------------------------------------------------------------------------------------------------- */
+/* --- reading the message ------------------------------------------------------------------------------------------ */
 
 static enum err
 load_state(struct fiber *f, struct task *task)
@@ -70,7 +70,7 @@ load_content(struct fiber *f, struct task *task)
     return queue_content_make(f, task->queue, task->content.data, task->content.body, task->content.body_bytes, &task->out);
 }
 
-/* --- results --------------------------------------------------------------------------------------------------------------------------- */
+/* --- results ------------------------------------------------------------------------------------------------------ */
 
 static void
 note_result(struct task *task, const struct envelope_recipient *recipient, enum trail_action action, struct span reply)
@@ -159,7 +159,7 @@ write_results(struct fiber *f, struct task *task)
     task->is_writing = false;
 }
 
-/* --- one recipient ------------------------------------------------------------------------------------------------------------------------- */
+/* --- one recipient ------------------------------------------------------------------------------------------------ */
 
 /*
  * The user's ~/.forward names addresses: they become recipients in the same write in which this one ends (I3). What was done
@@ -288,7 +288,7 @@ deliver_due(struct fiber *f, struct task *task, int64_t now_us)
     (void)e;
 }
 
-/* --- one attempt ------------------------------------------------------------------------------------------------------------------------------ */
+/* --- one attempt -------------------------------------------------------------------------------------------------- */
 
 /* How often each recipient was tried before; NULL without memory. */
 static uint32_t *
@@ -506,7 +506,7 @@ deliver_main(struct fiber *f, void *arg)
     cond_broadcast(&queue->drained);
 }
 
-/* --- choosing -------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- choosing ----------------------------------------------------------------------------------------------------- */
 
 static bool
 may_begin(const struct queue *queue)

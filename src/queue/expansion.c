@@ -15,7 +15,7 @@
 
 enum { RECIPIENT_ADDRESS_MAX = 512, RETRY_JITTER_PARTS = 10, FORWARD_NAME_MAX = 64 };
 
-/* --- failing ---------------------------------------------------------------------------------------------------------------------- */
+/* --- failing ------------------------------------------------------------------------------------------------------ */
 
 /* The wait before attempt number `attempts` + 1, varied by up to a tenth, in microseconds. */
 static int64_t
@@ -45,7 +45,7 @@ queue_recipient_failed(struct queue *queue, struct envelope_recipient *recipient
         recipient->next_attempt_us = rt_wall_us(queue->rt) + retry_delay_us(queue, recipient->attempts);
 }
 
-/* --- walking ------------------------------------------------------------------------------------------------------------------------- */
+/* --- walking ------------------------------------------------------------------------------------------------------ */
 
 /* Recipient `from` was replaced; `to` is one of those it stands for. */
 struct step {
@@ -271,7 +271,7 @@ expand_one(struct fiber *f, struct walk *walk, size_t i)
     return ERR_OK;
 }
 
-/* --- circles -------------------------------------------------------------------------------------------------------------------------- */
+/* --- circles ------------------------------------------------------------------------------------------------------ */
 
 /* What is known in this walk of where a recipient's mail goes. */
 enum leads { LEADS_UNKNOWN, LEADS_NOWHERE, LEADS_SOMEWHERE };
@@ -354,7 +354,7 @@ queue_expand(struct fiber *f, struct queue *queue, struct envelope *envelope, st
     return ERR_OK;
 }
 
-/* --- what users forward ----------------------------------------------------------------------------------------------------------------- */
+/* --- what users forward ------------------------------------------------------------------------------------------- */
 
 /*
  * Whether the message goes there anyway, without recipient `except`, who forwards. One that was replaced does not count

@@ -37,7 +37,7 @@ struct uploads {
     struct map by_number; /* upload.number -> struct upload */
 };
 
-/* --- the end of an upload ------------------------------------------------------------------------------------------------------ */
+/* --- the end of an upload ----------------------------------------------------------------------------------------- */
 
 static void
 upload_free(struct upload *upload)
@@ -92,7 +92,7 @@ on_edge_closed(struct ipc_peer *peer)
     peer->state = NULL;
 }
 
-/* --- finding and making ---------------------------------------------------------------------------------------------------------- */
+/* --- finding and making ------------------------------------------------------------------------------------------- */
 
 static struct uploads *
 uploads_of(struct queue *queue, struct ipc_peer *peer)
@@ -139,7 +139,7 @@ upload_new(struct uploads *uploads, uint64_t number, struct span id)
     return upload;
 }
 
-/* --- pieces ------------------------------------------------------------------------------------------------------------------------ */
+/* --- pieces ------------------------------------------------------------------------------------------------------- */
 
 static enum commit_result
 result_of(enum err e)
@@ -256,7 +256,7 @@ queue_on_message_abort(struct fiber *f, void *ctx, struct ipc_peer *from, const 
     upload_discard(upload);
 }
 
-/* --- commit ------------------------------------------------------------------------------------------------------------------------ */
+/* --- commit ------------------------------------------------------------------------------------------------------- */
 
 /* The backlog slows intake: past backlog-slow the 250 comes later, past backlog-max there is none. */
 static enum err

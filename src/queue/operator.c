@@ -18,7 +18,7 @@ enum {
     WINDOW_S = 30, /* so long it is good for */
 };
 
-/* --- status ----------------------------------------------------------------------------------------------------------------------- */
+/* --- status ------------------------------------------------------------------------------------------------------- */
 
 void
 queue_on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request,
@@ -60,7 +60,7 @@ queue_on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const st
     ret->counters_count = ARRAY_LEN(counters);
 }
 
-/* --- listing ------------------------------------------------------------------------------------------------------------------------ */
+/* --- listing ------------------------------------------------------------------------------------------------------ */
 
 static bool
 is_wanted(const struct ipc_queue_list *request, const struct envelope *envelope)
@@ -218,7 +218,7 @@ queue_on_queue_list(struct fiber *f, void *ctx, struct ipc_peer *from, const str
                                          .last = span_of(last, MESSAGE_ID_BYTES)};
 }
 
-/* --- one message ---------------------------------------------------------------------------------------------------------------------- */
+/* --- one message -------------------------------------------------------------------------------------------------- */
 
 void
 queue_on_queue_envelope(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_queue_envelope *request,
@@ -289,7 +289,7 @@ queue_on_queue_content(struct fiber *f, void *ctx, struct ipc_peer *from, const 
     spool_read_done(&read);
 }
 
-/* --- changing ------------------------------------------------------------------------------------------------------------------------- */
+/* --- changing ----------------------------------------------------------------------------------------------------- */
 
 /* Give a recipient that waits or is held another chance now. */
 static void

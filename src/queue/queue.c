@@ -29,7 +29,7 @@ static const struct ipc_queue_service service = {
     .queue_change = queue_on_queue_change,
 };
 
-/* --- opening ------------------------------------------------------------------------------------------------------------------------ */
+/* --- opening ------------------------------------------------------------------------------------------------------ */
 
 struct opening {
     struct queue *queue;
@@ -84,7 +84,7 @@ open_spool(struct fiber *f, struct queue *queue)
     return e;
 }
 
-/* --- finding what waits --------------------------------------------------------------------------------------------------------------- */
+/* --- finding what waits ------------------------------------------------------------------------------------------- */
 
 /* Put a message that was found into the place its state says. */
 static void
@@ -143,7 +143,7 @@ find_messages(struct fiber *f, struct queue *queue)
     return e;
 }
 
-/* --- free space ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- free space --------------------------------------------------------------------------------------------------- */
 
 struct space_look {
     struct disk_dir *dir;
@@ -191,7 +191,7 @@ watch_space(struct fiber *f, void *arg)
     } while (fiber_sleep(f, deadline_in(queue->rt, SPACE_LOOK_MS * NS_PER_MS)) == ERR_OK);
 }
 
-/* --- the end --------------------------------------------------------------------------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------------------------------------------------ */
 
 static void
 failure_stops(struct fiber *f, void *arg)

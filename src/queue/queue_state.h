@@ -58,7 +58,7 @@ struct queue {
     uint64_t refused;
 };
 
-/* --- intake.c: messages in ---------------------------------------------------------------------------------------------------- */
+/* --- intake.c: messages in ---------------------------------------------------------------------------------------- */
 
 void queue_on_message_chunk(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_chunk *request,
                             struct arena *mem, struct ipc_message_chunk_reply *ret);
@@ -67,12 +67,12 @@ void queue_on_message_commit(struct fiber *f, void *ctx, struct ipc_peer *from, 
 void queue_on_message_abort(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_message_abort *message,
                             struct arena *mem);
 
-/* --- delivery.c: messages out -------------------------------------------------------------------------------------------------- */
+/* --- delivery.c: messages out ------------------------------------------------------------------------------------- */
 
 /* The fiber that begins deliveries as they become due; `arg` is the queue. Ends when cancelled. */
 void queue_dispatch(struct fiber *f, void *arg);
 
-/* --- expansion.c ---------------------------------------------------------------------------------------------------------------- */
+/* --- expansion.c -------------------------------------------------------------------------------------------------- */
 
 /*
  * Give every pending recipient that is due a target. A recipient that stands for one mailbox gets it in place, anew at each attempt; one
@@ -94,7 +94,7 @@ bool queue_forward(struct queue *queue, struct envelope *envelope, struct arena 
 void queue_recipient_failed(struct queue *queue, struct envelope_recipient *recipient, enum delivery_class class,
                             struct span status, struct span reason);
 
-/* --- operator.c ------------------------------------------------------------------------------------------------------------------ */
+/* --- operator.c --------------------------------------------------------------------------------------------------- */
 
 void queue_on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request,
                           struct arena *mem, struct ipc_role_status_reply *ret);
@@ -110,7 +110,7 @@ void queue_on_queue_change(struct fiber *f, void *ctx, struct ipc_peer *from, co
 /* Hold the recipient, as an operator asked, unless it needs nothing any more. */
 void queue_hold_recipient(struct envelope_recipient *recipient);
 
-/* --- record.c: messages in the spool ------------------------------------------------------------------------------------------- */
+/* --- record.c: messages in the spool ------------------------------------------------------------------------------ */
 
 /* Read one record of a message through the pool. ERR_OK: spool_read_done() has to follow. */
 NODISCARD enum err queue_read(struct fiber *f, struct queue *queue, struct message_id id, enum spool_kind kind,

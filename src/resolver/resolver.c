@@ -42,7 +42,7 @@ struct lookup {
     struct ub_result *result; /* owned */
 };
 
-/* --- setting up ------------------------------------------------------------------------------------------------------------------ */
+/* --- setting up --------------------------------------------------------------------------------------------------- */
 
 /* The root's keys of 2017 and 2024 (IANA), for when the file that `trust-anchor` names cannot be read from here. */
 static const char *const root_keys[] = {
@@ -125,7 +125,7 @@ set_up(const struct config_resolver *config)
     return unbound;
 }
 
-/* --- looking up ------------------------------------------------------------------------------------------------------------------- */
+/* --- looking up --------------------------------------------------------------------------------------------------- */
 
 static void
 on_answer(void *arg, int error, struct ub_result *result)
@@ -258,7 +258,7 @@ on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct i
 
 static const struct ipc_resolver_service service = {.dns_lookup = on_dns_lookup, .role_status = on_role_status};
 
-/* --- the role ------------------------------------------------------------------------------------------------------------------------ */
+/* --- the role ----------------------------------------------------------------------------------------------------- */
 
 static void
 on_poll_closed(uv_handle_t *handle)

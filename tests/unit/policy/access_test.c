@@ -574,7 +574,7 @@ test_patterns(void **state)
     }
 }
 
-/* --- who sends as whom on the local socket -------------------------------------------------------------------------- */
+/* --- who sends as whom on the local socket ------------------------------------------------------------------------ */
 
 struct submission_row {
     const char *name;

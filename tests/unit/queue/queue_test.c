@@ -260,7 +260,7 @@ run(void (*script)(struct fiber *f, struct role_world *w), struct play *play)
     role_world_done(&w);
 }
 
-/* --- what aliases lead to ------------------------------------------------------------------------------------------ */
+/* --- what aliases lead to ----------------------------------------------------------------------------------------- */
 
 #define ALIAS(name_, ...) {.name = name_, .status = RECIPIENT_STATUS_OK, .targets = {__VA_ARGS__}}
 #define TO(name_) {TARGET_UNEXPANDED, name_}
@@ -398,7 +398,7 @@ nonsense_of_the_directory_is_a_failed_look_up(void **state)
     run(nonsense_script, &(struct play){.aliases = nonsense});
 }
 
-/* --- what an edge may not bring ------------------------------------------------------------------------------------ */
+/* --- what an edge may not bring ----------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -460,7 +460,7 @@ an_edge_says_nothing_of_deliveries(void **state)
     run(forgery_script, &(struct play){.aliases = nobody});
 }
 
-/* --- operators ------------------------------------------------------------------------------------------------------ */
+/* --- operators ---------------------------------------------------------------------------------------------------- */
 
 static const struct alias late[] = {
     {.name = "late", .status = RECIPIENT_STATUS_SUSPENDED, .targets = {BOX("late@example.test")}},
@@ -549,7 +549,7 @@ a_long_listing_has_every_message_once(void **state)
     run(listing_script, &(struct play){.aliases = late});
 }
 
-/* --- damage --------------------------------------------------------------------------------------------------------- */
+/* --- damage ------------------------------------------------------------------------------------------------------- */
 
 static void
 not_random(void *arg, void *dst, size_t len)
@@ -629,7 +629,7 @@ what_is_left_of_a_message_is_not_thrown_away(void **state)
     role_world_done(&w);
 }
 
-/* --- the end -------------------------------------------------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------------------------------------------------ */
 
 /* A large message is half here when the queue stops: its file goes, and nothing of it is used afterwards. */
 static void
