@@ -57,7 +57,10 @@ bench: all
 docs: build/quick/build.ninja
 	@ninja -C build/quick docs
 
+# The tree may have been built for another prefix (`make run` asks for none); only the unit depends on it.
 install: all
+	@meson configure --prefix=$(PREFIX) $(BUILD)
+	@ninja -C $(BUILD)
 	@DESTDIR="$(DESTDIR)" meson install -C $(BUILD) --no-rebuild
 
 deps:
