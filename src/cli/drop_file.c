@@ -43,7 +43,9 @@ append_address(struct buf *to, struct span word, const struct address_list_item 
 enum err
 drop_file_format(const struct outgoing *o, struct buf *to)
 {
-    struct span name = o->full_name.len > HEADER_FULL_NAME_MAX ? span_first(o->full_name, HEADER_FULL_NAME_MAX) : o->full_name;
+    struct span name = o->full_name;
+    if (name.len > HEADER_FULL_NAME_MAX)
+        name.len = HEADER_FULL_NAME_MAX;
     TRY(buf_append(to, SPAN(MAGIC)));
     if (o->has_sender)
         TRY(append_address(to, SPAN("from"), &o->sender));
@@ -104,7 +106,8 @@ read_notify(const struct line *l)
     if (!span_to_u64(l->value, 15, &notify))
         return ERR_SYNTAX;
     l->o->notify = (unsigned)notify;
-    return notify == 0 || ((notify & ENVELOPE_NOTIFY_NEVER) != 0 && notify != ENVELOPE_NOTIFY_NEVER) ? ERR_SYNTAX : ERR_OK;
+    bool is_never = (notify & ENVELOPE_NOTIFY_NEVER) != 0;
+    return notify == 0 || (is_never && notify != ENVELOPE_NOTIFY_NEVER) ? ERR_SYNTAX : ERR_OK;
 }
 
 static enum err
@@ -144,8 +147,9 @@ static const struct {
     struct span word;
     enum err (*read)(const struct line *l);
 } rows[] = {
-    {SPAN("from"), read_from},  {SPAN("name"), read_name},    {SPAN("notify"), read_notify}, {SPAN("ret"), read_ret},
-    {SPAN("envid"), read_envid}, {SPAN("to"), read_recipient}, {SPAN("ok"), read_recipient},  {SPAN("no"), read_recipient},
+    {SPAN("from"), read_from},     {SPAN("name"), read_name},    {SPAN("notify"), read_notify},
+    {SPAN("ret"), read_ret},       {SPAN("envid"), read_envid},  {SPAN("to"), read_recipient},
+    {SPAN("ok"), read_recipient},  {SPAN("no"), read_recipient},
 };
 
 static enum err

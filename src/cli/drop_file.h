@@ -21,8 +21,8 @@
 NODISCARD enum err drop_file_format(const struct outgoing *o, struct buf *to);
 
 /*
- * Read a whole file into `o` (initialised); spans borrow from `text`. EX_OK; EX_DATAERR or EX_OSERR with what is wrong in
- * `complaint`.
+ * Read a whole file into `o` (initialised); spans borrow from `text`. EX_OK; EX_DATAERR or EX_OSERR with what is wrong
+ * in `complaint`.
  */
 int drop_file_parse(struct span text, struct outgoing *o, struct buf *complaint);
 

@@ -3,13 +3,13 @@
  *
  * Started by the parent, never by people. It connects to the local socket with the user id of the file's owner, so that
  * the server knows from the kernel whose mail it is and judges it as if the owner had called sendmail just now. Then it
- * gives up every right, enters a sandbox, and only then reads the file: what a user wrote is never parsed by anybody who
- * could do more than its owner. What it has achieved it notes in the file itself (drop_file.h).
+ * gives up every right, enters a sandbox, and only then reads the file: what a user wrote is never parsed by anybody
+ * who could do more than its owner. What it has achieved it notes in the file itself (drop_file.h).
  *
  *     godwit-drop SOCKET OWNER-UID UID GID
  *
- * Descriptor 0 is the file, read and write; 1 takes a report; 3 is an empty directory. UID 0: nobody changes user ids, the
- * parent is not root. Exit status: 0 done, 75 some recipients still wait, others of sysexits(3): refused.
+ * Descriptor 0 is the file, read and write; 1 takes a report; 3 is an empty directory. UID 0: nobody changes user ids,
+ * the parent is not root. Exit status: 0 done, 75 some recipients still wait, others of sysexits(3): refused.
  */
 #include "cli/drop_file.h"
 #include "cli/submit.h"
@@ -73,7 +73,7 @@ find_name(struct owner *owner)
     (void)!span_to_cstr(span_from_cstr(name), owner->name, sizeof(owner->name));
 }
 
-/* Connect as the owner. The effective user id is what the server will be told; the real one stays, so nobody can touch us. */
+/* Connect as the owner: the effective user id is what the server is told. The real one stays: nobody can touch us. */
 static int
 connect_as(const char *socket, const struct owner *owner)
 {

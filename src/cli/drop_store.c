@@ -1,8 +1,8 @@
 /*
  * drop_store.c - written under a name nobody can guess, synced, then renamed to a free slot.
  *
- * A rename is made durable by a sync of the directory, which needs the right to read it; who has not that right syncs the
- * whole file system instead.
+ * A rename is made durable by a sync of the directory, which needs the right to read it; who has not that right syncs
+ * the whole file system instead.
  */
 #include "cli/drop_store.h"
 
@@ -64,9 +64,11 @@ check_room(struct storing *s)
         }
     }
     if (count >= s->limits->messages)
-        return complain(s, EX_TEMPFAIL, "as many messages as may wait there are waiting; start the server, or try again later");
+        return complain(s, EX_TEMPFAIL,
+                        "as many messages as may wait are waiting; start the server, or try again later");
     if (size_bytes > s->limits->size_bytes)
-        return complain(s, EX_TEMPFAIL, "the messages that wait there are as large as they may be; start the server, or try again later");
+        return complain(s, EX_TEMPFAIL,
+                        "what waits is as large as it may be; start the server, or try again later");
     return EX_OK;
 }
 
@@ -82,7 +84,7 @@ take_slot(struct storing *s)
         if (errno != EEXIST)
             return complain_errno(s, EX_CANTCREAT);
     }
-    return complain(s, EX_TEMPFAIL, "as many messages as may wait there are waiting");
+    return complain(s, EX_TEMPFAIL, "as many messages as may wait are waiting");
 }
 
 /* --- the file ----------------------------------------------------------------------------------------------------- */
@@ -109,8 +111,8 @@ choose_name(struct storing *s)
     if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
         return false;
     buf_init_fixed(&name, s->new_name, sizeof(s->new_name));
-    return buf_append_cstr(&name, DROP_NEW_PREFIX) == ERR_OK && hex_encode(span_of(random, sizeof(random)), &name) == ERR_OK &&
-           buf_append_octet(&name, '\0') == ERR_OK;
+    return buf_append_cstr(&name, DROP_NEW_PREFIX) == ERR_OK &&
+           hex_encode(span_of(random, sizeof(random)), &name) == ERR_OK && buf_append_octet(&name, '\0') == ERR_OK;
 }
 
 /* Make the rename durable. */

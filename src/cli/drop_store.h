@@ -14,9 +14,10 @@ struct drop_limits {
 };
 
 /*
- * Keep what still waits of `o`. EX_OK: it survives a power loss and will be taken up. EX_TEMPFAIL: the directory is full or
- * cannot be used now; EX_CANTCREAT, EX_IOERR, EX_OSERR; `complaint` says why.
+ * Keep what still waits of `o`. EX_OK: it survives a power loss and will be taken up. EX_TEMPFAIL: the directory is
+ * full or cannot be used now; EX_CANTCREAT, EX_IOERR, EX_OSERR; `complaint` says why.
  */
-int drop_store(const char *directory, const struct drop_limits *limits, const struct outgoing *o, struct buf *complaint);
+int drop_store(const char *directory, const struct drop_limits *limits, const struct outgoing *o,
+               struct buf *complaint);
 
 #endif

@@ -68,9 +68,9 @@ int outgoing_take_options(struct outgoing *o, const struct sendmail_options *opt
 struct span outgoing_without_mbox_line(struct span content);
 
 /*
- * Take the message: `content` (lines with CRLF) is borrowed until the end. With `takes_recipients` those of To, Cc and Bcc
- * are added (of Resent-To, Resent-Cc and Resent-Bcc when one of them is there), and Bcc and Resent-Bcc are taken out.
- * EX_OK; EX_DATAERR or EX_OSERR with what is wrong in `complaint`.
+ * Take the message: `content` (lines with CRLF) is borrowed until the end. With `takes_recipients` those of To, Cc and
+ * Bcc are added (of Resent-To, Resent-Cc and Resent-Bcc when one of them is there), and Bcc and Resent-Bcc are taken
+ * out. EX_OK; EX_DATAERR or EX_OSERR with what is wrong in `complaint`.
  */
 int outgoing_take_content(struct outgoing *o, struct span content, bool takes_recipients, struct buf *complaint);
 

@@ -72,7 +72,8 @@ check_user(const struct program *p)
 {
     if (p->user[0] != '\0' || p->options.sender != NULL)
         return EX_OK;
-    return cli_fail(EX_NOUSER, "user id %u has no name on this machine, so it has no address to send from", (unsigned)geteuid());
+    return cli_fail(EX_NOUSER, "user id %u has no name on this machine, so it has no address to send from",
+                    (unsigned)geteuid());
 }
 
 /* --- a message ---------------------------------------------------------------------------------------------------- */
@@ -265,7 +266,7 @@ run_queue_retry(struct program *p)
     return cli_ask(&p->cli, arguments, ARRAY_LEN(arguments));
 }
 
-/* Packages call it while the server is down: then there is nothing to do, since the server reads the file when it starts. */
+/* Packages call it while the server is down: nothing is to be done then, the server reads the file when it starts. */
 static int
 run_aliases(struct program *p)
 {

@@ -9,7 +9,11 @@
 
 typedef int option_fn(struct sendmail_options *o, const char *value);
 
-enum argument { ARGUMENT_NONE, ARGUMENT_NEEDED /* in the same word or the next */, ARGUMENT_ATTACHED /* in the same word, or none */ };
+enum argument {
+    ARGUMENT_NONE,
+    ARGUMENT_NEEDED,   /* in the same word or the next */
+    ARGUMENT_ATTACHED, /* in the same word, or none */
+};
 
 struct option_row {
     char letter;

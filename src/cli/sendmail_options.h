@@ -38,8 +38,8 @@ struct sendmail_options {
 };
 
 /*
- * Read the arguments; argv[0] chooses between the three names. `recipients` has room for argc pointers. EX_OK, or EX_USAGE
- * with ret->complaint.
+ * Read the arguments; argv[0] chooses between the three names. `recipients` has room for argc pointers. EX_OK, or
+ * EX_USAGE with ret->complaint.
  */
 int sendmail_options_parse(int argc, char *const *argv, const char **recipients, struct sendmail_options *ret);
 

@@ -3,7 +3,6 @@
 
 #include "config/config.h"
 #include "config/load.h"
-#include "store/drop.h"
 
 static const struct sendmail_site by_default = {
     .socket = "/run/godwit/submit.sock",
@@ -39,7 +38,7 @@ sendmail_site_find(const char *config_path, struct sendmail_site *ret)
     const struct config_sendmail *sendmail = &config->sendmail;
     bool is_good = span_to_cstr(sendmail->socket.value, site.socket, sizeof(site.socket)) &&
                    span_to_cstr(sendmail->drop_directory.value, site.drop_directory, sizeof(site.drop_directory));
-    site.drop.messages = sendmail->drop_messages.value < DROP_SLOTS_MAX ? sendmail->drop_messages.value : DROP_SLOTS_MAX;
+    site.drop.messages = sendmail->drop_messages.value; /* the schema's ceiling is DROP_SLOTS_MAX */
     site.drop.size_bytes = sendmail->drop_size_bytes.value;
     site.message_size_bytes = config->limits.message_size_bytes.value;
     config_free(config);

@@ -1,8 +1,8 @@
 /*
  * sendmail_site.h - what sendmail has to know of the configuration: where the server listens, where mail may be left.
  *
- * Ordinary users run sendmail. Where they may not read the configuration, or it has mistakes just now, the defaults hold:
- * mail is not lost because somebody edits a file.
+ * Ordinary users run sendmail. Where they may not read the configuration, or it has mistakes just now, the defaults
+ * hold: mail is not lost because somebody edits a file.
  */
 #ifndef GODWIT_CLI_SENDMAIL_SITE_H
 #define GODWIT_CLI_SENDMAIL_SITE_H

@@ -31,7 +31,7 @@ void smtp_client_close(struct smtp_client *c);
 /* Send a command (with its CRLF) and wait for the reply: its code, 0 when there is none. */
 unsigned smtp_client_command(struct smtp_client *c, struct span line);
 
-/* Send pieces of a message's content, stuffed with dots, after DATA was answered 354. Begin with *is_line_start true. */
+/* Send a piece of a message's content, stuffed with dots, after DATA was answered 354. *is_line_start begins true. */
 void smtp_client_send_content(struct smtp_client *c, struct span content, bool *is_line_start);
 
 /* Send the final dot and wait for the reply as above, longer. */

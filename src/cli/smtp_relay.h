@@ -7,7 +7,7 @@
 #ifndef GODWIT_CLI_SMTP_RELAY_H
 #define GODWIT_CLI_SMTP_RELAY_H
 
-/* Carry octets both ways between `server` (a connected socket) and the descriptors until the server has closed. EX_OK or EX_IOERR. */
+/* Carry octets both ways between `server`, a connected socket, and the descriptors until it closes. EX_OK, EX_IOERR. */
 int smtp_relay(int server, int in, int out);
 
 #endif

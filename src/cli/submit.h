@@ -1,8 +1,8 @@
 /*
- * submit.h - an outgoing message handed to the server: in as many transactions as it takes, each recipient's fate known.
+ * submit.h - an outgoing message handed to the server, in as many transactions as it takes.
  *
- * A recipient is done only when the server has said 250 to the content: the message is durable then. What is refused for
- * good is reported; everything else still waits, and the caller decides who keeps it.
+ * A recipient is done only when the server has said 250 to the content: the message is durable then. What is refused
+ * for good is reported; everything else still waits, and the caller decides who keeps it.
  */
 #ifndef GODWIT_CLI_SUBMIT_H
 #define GODWIT_CLI_SUBMIT_H

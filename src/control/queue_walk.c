@@ -13,8 +13,8 @@ queue_walk_all(void)
 
 /* One page; *request goes on after it. *ret_more: there is another. */
 static enum err
-walk_page(struct command *c, struct ipc_queue_list *request, uint8_t after[MESSAGE_ID_BYTES], queue_walk_fn *each, void *arg,
-          bool *ret_more)
+walk_page(struct command *c, struct ipc_queue_list *request, uint8_t after[MESSAGE_ID_BYTES], queue_walk_fn *each,
+          void *arg, bool *ret_more)
 {
     struct arena mem;
     struct ipc_queue_list_reply reply;

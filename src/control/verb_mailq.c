@@ -85,7 +85,7 @@ verb_mailq(struct command *c)
     if (totals.messages == 0)
         command_print(c, SPAN("Mail queue is empty\n"));
     else
-        command_printf(c, "-- %llu Kbytes in %zu Request%s.\n", (unsigned long long)(totals.octets + 1023) / 1024, totals.messages,
-                       totals.messages == 1 ? "" : "s");
+        command_printf(c, "-- %llu Kbytes in %zu Request%s.\n", (unsigned long long)(totals.octets + 1023) / 1024,
+                       totals.messages, totals.messages == 1 ? "" : "s");
     return EX_OK;
 }

@@ -66,7 +66,11 @@ start(struct dropbox *d, const struct attempt *a, struct process **ret)
     snprintf(gid, sizeof(gid), "%u", parent->is_root ? id->gid : 0);
     const char *argv[] = {"godwit-drop", d->socket, owner, uid, gid, NULL};
     const struct process_fd fds[] = {
-        {a->file.fd, STDIN_FILENO}, {a->report_fd, STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}, {parent->directories.empty, 3}};
+        {a->file.fd, STDIN_FILENO},
+        {a->report_fd, STDOUT_FILENO},
+        {STDERR_FILENO, STDERR_FILENO},
+        {parent->directories.empty, 3},
+    };
     const struct process_spec spec = {
         .executable_fd = parent->drop_executable,
         .argv = argv,
@@ -78,7 +82,7 @@ start(struct dropbox *d, const struct attempt *a, struct process **ret)
     return process_start(parent->rt, &spec, NULL, NULL, ret);
 }
 
-/* Run the process to its end. An error, or one that ended otherwise than by itself, is as if the server took nothing now. */
+/* Run the process to its end. If anything goes wrong with it that is as if the server took nothing now. */
 static enum err
 run(struct dropbox *d, struct attempt *a)
 {
@@ -112,8 +116,9 @@ report_of(const struct attempt *a)
 static void
 tell_refusal(struct dropbox *d, const struct drop_refusal *refusal, struct span report)
 {
-    log_write(&d->parent->log, LOG_DROP_REFUSED, LOG_CSTR(KEY_FILE, refusal->name), LOG_CSTR(KEY_NAME, refusal->new_name),
-              LOG_U64(KEY_UID, refusal->uid), LOG_CSTR(KEY_REASON, refusal->why), LOG_TEXT(KEY_DETAIL, report));
+    log_write(&d->parent->log, LOG_DROP_REFUSED, LOG_CSTR(KEY_FILE, refusal->name),
+              LOG_CSTR(KEY_NAME, refusal->new_name), LOG_U64(KEY_UID, refusal->uid),
+              LOG_CSTR(KEY_REASON, refusal->why), LOG_TEXT(KEY_DETAIL, report));
 }
 
 static void
@@ -242,7 +247,8 @@ tell_trouble(struct dropbox *d)
 {
     bool has_trouble = d->sweep.dir < 0;
     if (has_trouble && !d->is_trouble_told)
-        log_write(&d->parent->log, LOG_DROP_UNAVAILABLE, LOG_CSTR(KEY_FILE, d->sweep.path), LOG_CSTR(KEY_DETAIL, d->sweep.trouble));
+        log_write(&d->parent->log, LOG_DROP_UNAVAILABLE, LOG_CSTR(KEY_FILE, d->sweep.path),
+                  LOG_CSTR(KEY_DETAIL, d->sweep.trouble));
     d->is_trouble_told = has_trouble;
 }
 

@@ -1,8 +1,9 @@
 /*
- * drop.h - the drop directory seen from the parent: what lies there, and what may be done with it; private to src/parent.
+ * drop.h - the drop directory seen from the parent: what lies there, and what may be done with it.
  *
  * Any user of the machine can put anything there, under any name (store/drop.h). The parent looks at names and at what
- * fstat(2) says, never at contents. Everything here blocks and runs in the thread pool; the fiber that uses it is drop.c.
+ * fstat(2) says, never at contents. Everything here blocks and runs in the thread pool; the fiber that uses it is
+ * drop.c. Private to src/parent.
  */
 #ifndef GODWIT_PARENT_DROP_H
 #define GODWIT_PARENT_DROP_H
@@ -41,7 +42,7 @@ struct drop_sweep {
     size_t refusal_count;
 };
 
-/* Make the directory if it is not there, list it, remove what was abandoned half-written, refuse what has no place there. */
+/* Make the directory if need be, list it, remove what was abandoned half-written, refuse what has no place there. */
 void drop_sweep_job(void *arg);
 
 /* One file, in the thread pool. */

@@ -129,8 +129,9 @@ drop_remove_job(void *arg)
     struct stat st;
     drop_slot_name(file->slot, name);
     /* Its owner may have put another in its place meanwhile; that one is for the next sweep. */
-    if (fstatat(file->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == file->device && st.st_ino == file->inode &&
-        unlinkat(file->dir, name, 0) == 0)
+    bool is_same = fstatat(file->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == file->device &&
+                   st.st_ino == file->inode;
+    if (is_same && unlinkat(file->dir, name, 0) == 0)
         (void)fsync(file->dir); /* if that fails and power too, it is sent twice */
 }
 
@@ -145,7 +146,7 @@ fail(struct drop_sweep *sweep, const char *what)
     sweep->dir = -1;
 }
 
-/* Open the directory, made if need be. A directory in which users could rename each other's files is closed to them first. */
+/* Open the directory, made if need be. One in which users could rename each other's files is closed to them first. */
 static void
 open_directory(struct drop_sweep *sweep)
 {

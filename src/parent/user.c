@@ -1,8 +1,9 @@
 /*
  * user.c - the name of a user id, for mail that comes in on the local socket.
  *
- * The machine's own list of users is asked in the thread pool: behind it may be a directory server. Trust is given to user
- * ids, not to spellings: every name in `trusted-users` is looked up and compared by its number. uid 0 is always trusted.
+ * The machine's own list of users is asked in the thread pool: behind it may be a directory server. Trust is given to
+ * user ids, not to spellings: every name in `trusted-users` is looked up and compared by its number. uid 0 is always
+ * trusted.
  */
 #include "parent/parent.h"
 

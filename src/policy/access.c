@@ -273,7 +273,8 @@ access_submission(const struct access_policy *policy, const struct access_submis
     if (is_own_address(policy, facts->user, facts->sender))
         return accepted(REASON_ALLOWED, SOURCE_POS_DEFAULT, used);
     return refused(REASON_SENDER_NOT_OWN,
-                   reply_with_text(REPLY_POLICY_REFUSED, SPAN("You may send as yourself only; trusted-users may send as anybody")),
+                   reply_with_text(REPLY_POLICY_REFUSED,
+                                   SPAN("You may send as yourself only; trusted-users may send as anybody")),
                    facts->trusted_users, used);
 }
 

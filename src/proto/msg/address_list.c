@@ -112,7 +112,9 @@ token_take(struct span *s)
             return broken;
         struct span inner = span_of(s->data + 1, close - 1), whole = span_first(*s, close + 1);
         *s = span_skip(*s, close + 1);
-        return c == '"' ? (struct token){.kind = TOKEN_QUOTED, .text = inner} : (struct token){.kind = TOKEN_LITERAL, .text = whole};
+        if (c == '"')
+            return (struct token){.kind = TOKEN_QUOTED, .text = inner};
+        return (struct token){.kind = TOKEN_LITERAL, .text = whole};
     }
     while (len < s->len && is_atom_octet(s->data[len]))
         len++;

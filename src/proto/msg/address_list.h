@@ -36,7 +36,7 @@ struct address_list {
  */
 NODISCARD enum err address_list_parse(struct span text, struct arena *mem, struct address_list *ret);
 
-/* Append an address so that address_list_parse() reads the same again: in brackets, quoted where it must be. ERR_LIMIT. */
+/* Append an address so that address_list_parse() reads the same: in brackets, quoted where it must be. ERR_LIMIT. */
 NODISCARD enum err address_list_item_format(const struct address_list_item *item, struct buf *to);
 
 #endif

@@ -1,4 +1,7 @@
-/* drop_file_fuzz.c - any file in the drop directory: what is read can be written and read again, and marks lie inside it. */
+/*
+ * drop_file_fuzz.c - any file in the drop directory: what is read can be written and read again, and marks lie inside
+ * it.
+ */
 #include "base/assert.h"
 #include "cli/drop_file.h"
 

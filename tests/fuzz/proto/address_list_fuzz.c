@@ -1,4 +1,6 @@
-/* address_list_fuzz.c - any field: its addresses have no control octet, come from it, and read the same once written. */
+/*
+ * address_list_fuzz.c - any field: its addresses have no control octet, come from it, and read the same once written.
+ */
 #include "base/assert.h"
 #include "base/buf.h"
 #include "proto/msg/address_list.h"
@@ -31,7 +33,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_item(item);
             octets += item->local.len + item->domain.len;
             count++;
-            has_escapes |= span_find(item->domain, '\\') < item->domain.len || span_find(item->domain, ']') + 1 < item->domain.len ||
+            has_escapes |= span_find(item->domain, '\\') < item->domain.len || span_find(item->domain,
+                                                                                         ']') + 1 < item->domain.len ||
                            (item->domain.len > 1 && span_find(span_skip(item->domain, 1), '[') + 1 < item->domain.len);
             ASSERT(address_list_item_format(item, &written) == ERR_OK);
             buf_append_octet(&written, ',');

@@ -14,8 +14,10 @@ test_round_trip(void **state)
     struct outgoing o, again;
     struct buf text, complaint, once_more;
     const char *recipients[] = {"root, \"a b\"@c.test", "d@[192.0.2.1]", "j\xc3\xb6rg@b.test"};
-    const struct sendmail_options options = {.sender = "Ann <ann@example.test>", .full_name = "Ann\nEx\xc3\xa4mple", .envid = "x y",
-                                             .notify = 6, .ret = ENVELOPE_RET_HDRS, .recipients = recipients, .recipient_count = 3};
+    const struct sendmail_options options = {.sender = "Ann <ann@example.test>", .full_name = "Ann\nEx\xc3\xa4mple",
+                                             .envid = "x y",
+                                             .notify = 6, .ret = ENVELOPE_RET_HDRS, .recipients = recipients,
+                                             .recipient_count = 3};
     outgoing_init(&o);
     outgoing_init(&again);
     buf_init(&text, 4096);
@@ -112,6 +114,7 @@ test_bad(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_marks), cmocka_unit_test(test_bad)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_marks),
+                                       cmocka_unit_test(test_bad)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,7 +208,8 @@ test_names(void **state)
     static const struct {
         const char *name;
         bool is_slot;
-    } rows[] = {{"000000", true}, {"099999", true}, {"012345", true}, {"100000", false}, {"00000", false}, {"0000000", false},
+    } rows[] = {{"000000", true}, {"099999", true}, {"012345", true}, {"100000", false}, {"00000", false}, {"0000000",
+                                                                                                            false},
                 {"00000a", false}, {"", false}, {"-00000", false}, {"0000 0", false}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         CHECK(rows[i].name, drop_is_slot_name(rows[i].name) == rows[i].is_slot);

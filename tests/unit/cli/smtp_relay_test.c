@@ -158,6 +158,7 @@ int
 main(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_much), cmocka_unit_test(test_server_goes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_much),
+                                       cmocka_unit_test(test_server_goes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

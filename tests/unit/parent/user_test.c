@@ -1,4 +1,7 @@
-/* user_test.c - names of user ids as this machine has them, and who is trusted. Debian's own users are there: root, bin, nobody. */
+/*
+ * user_test.c - names of user ids as this machine has them, and who is trusted. Debian's own users are there: root,
+ * bin, nobody.
+ */
 #include "check.h"
 
 #include "parent/parent.h"

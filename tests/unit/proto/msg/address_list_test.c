@@ -44,17 +44,22 @@ static const struct row {
     {"a comment alone", "(nobody)", ""},
     /* RFC 5322 appendix A */
     {"A.1.2", "\"Joe Q. Public\" <john.q.public@example.com>", "john.q.public|example.com"},
-    {"A.1.2, To", "Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>", "mary|x.test,jdoe|example.org,one|y.test"},
-    {"A.1.2, Cc", "<boss@nil.test>, \"Giant; \\\"Big\\\" Box\" <sysservices@example.net>", "boss|nil.test,sysservices|example.net"},
-    {"A.1.3, To", "A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;", "c|a.test,joe|where.test,jdoe|one.test"},
+    {"A.1.2, To", "Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>",
+     "mary|x.test,jdoe|example.org,one|y.test"},
+    {"A.1.2, Cc", "<boss@nil.test>, \"Giant; \\\"Big\\\" Box\" <sysservices@example.net>",
+     "boss|nil.test,sysservices|example.net"},
+    {"A.1.3, To", "A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;",
+     "c|a.test,joe|where.test,jdoe|one.test"},
     {"A.1.3, Cc", "Undisclosed recipients:;", ""},
     {"A.5, From", "Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>", "pete|silly.test"},
-    {"A.5, To", "A Group(Some people)\r\n     :Chris Jones <c@(Chris's host.)public.example>,\r\n         joe@example.org,\r\n"
+    {"A.5, To",
+     "A Group(Some people)\r\n     :Chris Jones <c@(Chris's host.)public.example>,\r\n         joe@example.org,\r\n"
                 "  John <jdoe@one.test> (my dear friend); (the end of the group)",
      "c|public.example,joe|example.org,jdoe|one.test"},
     {"A.5, Cc", "(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;", ""},
     {"A.6.1, From", "Joe Q. Public <john.q.public@example.com>", "john.q.public|example.com"},
-    {"A.6.1, To", "Mary Smith <@node.test:mary@example.net>, , jdoe@test   . example", "mary|example.net,jdoe|test.example"},
+    {"A.6.1, To", "Mary Smith <@node.test:mary@example.net>, , jdoe@test   . example",
+     "mary|example.net,jdoe|test.example"},
     {"A.6.3", "John Doe <jdoe@machine(comment).  example>", "jdoe|machine.example"},
     /* quoting */
     {"a quoted local part", "\"a b\"@c.test", "a b|c.test"},

@@ -16,16 +16,19 @@ static const struct {
 } sections[] = {
     {"nothing is there", "", DATE ID FROM},
     {"only the empty line", "\r\n", DATE ID FROM "\r\n"},
-    {"everything is there", "Date: x\r\nMessage-ID: y\r\nFrom: z\r\n\r\n", "Date: x\r\nMessage-ID: y\r\nFrom: z\r\n\r\n"},
+    {"everything is there", "Date: x\r\nMessage-ID: y\r\nFrom: z\r\n\r\n",
+     "Date: x\r\nMessage-ID: y\r\nFrom: z\r\n\r\n"},
     {"names in any case", "date: x\r\nMESSAGE-id: y\r\nfrom: z\r\n", "date: x\r\nMESSAGE-id: y\r\nfrom: z\r\n"},
     {"only a subject", "Subject: a\r\n\r\n", DATE ID FROM "Subject: a\r\n\r\n"},
     {"no date", "Message-ID: y\r\nFrom: z\r\n", DATE "Message-ID: y\r\nFrom: z\r\n"},
     {"no message id", "Date: x\r\nFrom: z\r\n", ID "Date: x\r\nFrom: z\r\n"},
     {"no From, but others like it", "Date: x\r\nMessage-ID: y\r\nX-From: z\r\nSender: s\r\nResent-From: r\r\n",
      FROM "Date: x\r\nMessage-ID: y\r\nX-From: z\r\nSender: s\r\nResent-From: r\r\n"},
-    {"Bcc goes, folded and twice", "Date: x\r\nMessage-ID: y\r\nFrom: z\r\nBcc: a@b,\r\n c@d\r\nTo: e@f\r\nbcc:\r\n\r\n",
+    {"Bcc goes, folded and twice",
+     "Date: x\r\nMessage-ID: y\r\nFrom: z\r\nBcc: a@b,\r\n c@d\r\nTo: e@f\r\nbcc:\r\n\r\n",
      "Date: x\r\nMessage-ID: y\r\nFrom: z\r\nTo: e@f\r\n\r\n"},
-    {"Resent-Bcc and Return-Path go", "Return-Path: <a@b>\r\nDate: x\r\nMessage-ID: y\r\nFrom: z\r\nResent-Bcc: c@d\r\n",
+    {"Resent-Bcc and Return-Path go",
+     "Return-Path: <a@b>\r\nDate: x\r\nMessage-ID: y\r\nFrom: z\r\nResent-Bcc: c@d\r\n",
      "Date: x\r\nMessage-ID: y\r\nFrom: z\r\n"},
     {"other fields stay as they are", "Date: x\r\nMessage-ID: y\r\nFrom: z\r\nX:  odd \r\n\t folded\r\nX-Bcc: b\r\n",
      "Date: x\r\nMessage-ID: y\r\nFrom: z\r\nX:  odd \r\n\t folded\r\nX-Bcc: b\r\n"},
@@ -84,9 +87,11 @@ static const struct {
     {"Latin-1", "J\xf6rg", "From: =?unknown-8bit?B?SvZyZw==?= <a@b.test>\r\n"},
     {"what looks encoded", "=?utf-8?Q?x?=", "From: =?utf-8?B?PT91dGYtOD9RP3g/PQ==?= <a@b.test>\r\n"},
     {"more than one word holds, cut between characters",
-     "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
+     "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
+     "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
      "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4.\xc3\xa4\xc3\xa4",
-     "From: =?utf-8?B?w6TDpMOkw6TDpMOkw6TDpMOkw6TDpMOkw6TDpMOkw6TDpMOkw6TDpC4=?=\r\n =?utf-8?B?w6TDpA==?= <a@b.test>\r\n"},
+     "From: =?utf-8?B?w6TDpMOkw6TDpMOkw6TDpMOkw6TDpMOkw6TDpMOkw6TDpMOkw6TDpC4=?=\r\n"
+     " =?utf-8?B?w6TDpA==?= <a@b.test>\r\n"},
 };
 
 static void
@@ -137,7 +142,8 @@ static void
 test_room(void **state)
 {
     (void)state;
-    const struct header_mend with = {.address = SPAN("a@b.test"), .full_name = SPAN("J\xc3\xb6rg"), .message_id = SPAN("x@y")};
+    const struct header_mend with = {.address = SPAN("a@b.test"), .full_name = SPAN("J\xc3\xb6rg"),
+                                     .message_id = SPAN("x@y")};
     struct buf whole;
     buf_init(&whole, 1000);
     assert_int_equal(header_mend(SPAN("Subject: a\r\n\r\n"), &with, &whole), ERR_OK);
