@@ -32,6 +32,7 @@ static const char *const accounts[] = {"admin@example.org", "alice@example.org",
 struct trouble {
     const char *name;
     unsigned kills;        /* of processes */
+    unsigned stops;        /* of processes, in order */
     unsigned power_cuts;
     unsigned failed_syncs;
     unsigned full_disks;   /* times that the disk is full for a while */
@@ -47,20 +48,37 @@ struct scenario {
     struct sim_random chance;
 };
 
+struct victim {
+    enum ipc_role role;
+    uint16_t instance;
+};
+
+static struct victim
+victim_pick(struct scenario *s)
+{
+    static const struct victim victims[] = {{ROLE_EDGE, 0},      {ROLE_EDGE, 1},    {ROLE_QUEUE, 0},
+                                            {ROLE_QUEUE, 0},     {ROLE_LOCAL, 0},   {ROLE_LOCAL, 0},
+                                            {ROLE_DIRECTORY, 0}, {ROLE_CONTROL, 0}, {ROLE_RESOLVER, 0}};
+    return victims[sim_random_below(&s->chance, ARRAY_LEN(victims))];
+}
+
 static void
 kill_something(void *arg)
 {
-    static const struct {
-        enum ipc_role role;
-        uint16_t instance;
-    } victims[] = {{ROLE_EDGE, 0}, {ROLE_EDGE, 1}, {ROLE_QUEUE, 0}, {ROLE_QUEUE, 0}, {ROLE_LOCAL, 0}, {ROLE_LOCAL, 0},
-                   {ROLE_DIRECTORY, 0}, {ROLE_CONTROL, 0}, {ROLE_RESOLVER, 0}};
     struct scenario *s = arg;
-    size_t i = (size_t)sim_random_below(&s->chance, ARRAY_LEN(victims));
+    struct victim v = victim_pick(s);
     if (sim_random_chance(&s->chance, 1, 2))
-        sim_cluster_kill(s->cluster, victims[i].role, victims[i].instance);
+        sim_cluster_kill(s->cluster, v.role, v.instance);
     else
-        sim_cluster_kill_after(s->cluster, victims[i].role, victims[i].instance, sim_random_below(&s->chance, 20));
+        sim_cluster_kill_after(s->cluster, v.role, v.instance, sim_random_below(&s->chance, 20));
+}
+
+static void
+stop_something(void *arg)
+{
+    struct scenario *s = arg;
+    struct victim v = victim_pick(s);
+    sim_cluster_stop(s->cluster, v.role, v.instance, (uint32_t)sim_random_below(&s->chance, 2000));
 }
 
 static void
@@ -114,8 +132,8 @@ trouble_plan(struct scenario *s, const struct trouble *t)
     const struct {
         unsigned count;
         void (*happen)(void *arg);
-    } plans[] = {{t->kills, kill_something}, {t->power_cuts, cut_power}, {t->failed_syncs, fail_sync},
-                 {t->full_disks, fill_disk}, {t->clock_jumps, jump_clock}};
+    } plans[] = {{t->kills, kill_something},    {t->stops, stop_something},  {t->power_cuts, cut_power},
+                 {t->failed_syncs, fail_sync}, {t->full_disks, fill_disk}, {t->clock_jumps, jump_clock}};
     for (size_t i = 0; i < ARRAY_LEN(plans); i++)
         for (unsigned j = 0; j < plans[i].count; j++)
             sim_at(w, (int64_t)sim_random_below(&s->chance, (uint64_t)t->for_ns), plans[i].happen, s);
@@ -289,17 +307,24 @@ broken_connections_lose_nothing(void **state)
 }
 
 static void
+stopped_processes_lose_and_repeat_nothing(void **state)
+{
+    (void)state;
+    worlds_check(&(struct trouble){.name = "stops", .stops = 20, .for_ns = 5 * NS_PER_S}, 10, 20);
+}
+
+static void
 killed_processes_lose_nothing(void **state)
 {
     (void)state;
-    worlds_check(&(struct trouble){.name = "kills", .kills = 20, .for_ns = 5 * NS_PER_S}, 10, 20);
+    worlds_check(&(struct trouble){.name = "kills", .kills = 20, .for_ns = 5 * NS_PER_S}, 20, 20);
 }
 
 static void
 power_cuts_lose_nothing(void **state)
 {
     (void)state;
-    worlds_check(&(struct trouble){.name = "power cuts", .power_cuts = 4, .for_ns = 8 * NS_PER_S}, 20, 20);
+    worlds_check(&(struct trouble){.name = "power cuts", .power_cuts = 4, .for_ns = 8 * NS_PER_S}, 40, 20);
 }
 
 static void
@@ -327,9 +352,9 @@ static void
 everything_at_once_loses_nothing(void **state)
 {
     (void)state;
-    const struct trouble t = {.name = "everything", .kills = 12, .power_cuts = 3, .failed_syncs = 2, .full_disks = 1,
+    const struct trouble t = {.name = "everything", .kills = 12, .stops = 2, .power_cuts = 3, .failed_syncs = 2, .full_disks = 1,
                               .clock_jumps = 1, .reset_ppm = 5000, .for_ns = 8 * NS_PER_S};
-    worlds_check(&t, 20, 20);
+    worlds_check(&t, 40, 20);
 }
 
 static void
@@ -365,6 +390,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_peace_everything_arrives_once),
         cmocka_unit_test(broken_connections_lose_nothing),
+        cmocka_unit_test(stopped_processes_lose_and_repeat_nothing),
         cmocka_unit_test(killed_processes_lose_nothing),
         cmocka_unit_test(power_cuts_lose_nothing),
         cmocka_unit_test(failed_syncs_lose_nothing),

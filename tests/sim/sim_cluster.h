@@ -43,11 +43,14 @@ bool sim_cluster_settle(struct sim_cluster *c);
 void sim_cluster_kill(struct sim_cluster *c, enum ipc_role role, uint16_t instance);
 void sim_cluster_kill_after(struct sim_cluster *c, enum ipc_role role, uint16_t instance, uint64_t steps);
 
+/* Ask it to stop, as the parent does at a reload; it is started anew once it has ended. */
+void sim_cluster_stop(struct sim_cluster *c, enum ipc_role role, uint16_t instance, uint32_t grace_ms);
+
 /* Cut the power, now or at a step of the disk; the machine boots a moment later. */
 void sim_cluster_cut_power(struct sim_cluster *c);
 void sim_cluster_cut_power_after(struct sim_cluster *c, uint64_t steps);
 
-/* Processes that died by kill or by themselves, and power cuts, since the start. */
+/* Processes that died by kill or by themselves (not those asked to stop), and power cuts, since the start. */
 unsigned sim_cluster_deaths(const struct sim_cluster *c);
 unsigned sim_cluster_power_cuts(const struct sim_cluster *c);
 
