@@ -411,6 +411,7 @@ queue_on_message_commit(struct fiber *f, void *ctx, struct ipc_peer *from, const
     (void)mem;
     struct queue *queue = ctx;
     enum err e = ERR_PROTOCOL;
+    queue->commits++;
     if (request->upload == 0) {
         e = commit_whole(f, queue, request);
     } else {
@@ -426,6 +427,8 @@ queue_on_message_commit(struct fiber *f, void *ctx, struct ipc_peer *from, const
                 upload_discard(upload);
         }
     }
+    if (--queue->commits == 0)
+        cond_broadcast(&queue->drained);
     ret->result = (uint8_t)result_of(e);
     if (e != ERR_OK) {
         queue->refused++;

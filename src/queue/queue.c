@@ -203,12 +203,12 @@ failure_stops(struct fiber *f, void *arg)
     rt_stop(queue->rt);
 }
 
-/* Let what is in hand finish until the grace period is over. */
+/* Let what is in hand finish until the grace period is over: deliveries, and commits whose edge waits for the answer. */
 static void
 drain(struct fiber *f, struct queue *queue)
 {
     queue->is_draining = true;
-    while (queue->fibers > 0 && !queue->committer.is_failed)
+    while ((queue->fibers > 0 || queue->commits > 0) && !queue->committer.is_failed)
         if (cond_wait(f, queue->env->stop_by, &queue->drained) != ERR_OK)
             return;
 }

@@ -47,7 +47,8 @@ struct queue {
     bool is_someone_alone;     /* a suspect message is in hand by itself (I9) */
     bool is_draining;          /* asked to stop: nothing new begins */
     bool is_low_on_space;      /* less than free-space-factor times message-size is free */
-    struct cond drained;       /* a delivery fiber ended */
+    size_t commits;            /* being answered */
+    struct cond drained;       /* a delivery fiber ended, or all commits were answered */
     struct fiber_group in_hand; /* the fibers of deliveries and of uploads being discarded */
     struct semaphore large_syncs; /* so that commits find a free thread while large files are synced */
     uint64_t accepted;

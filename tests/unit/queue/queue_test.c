@@ -39,6 +39,7 @@ struct play {
     unsigned delivery_count;
     char delivered[DELIVERIES_MAX][64];
     struct ipc_link *edge, *control;
+    bool is_answered;
 };
 
 /* --- the others -------------------------------------------------------------------------------------------------- */
@@ -657,6 +658,39 @@ upload_script(struct fiber *f, struct role_world *w)
     assert_true(w->has_role_ended);
 }
 
+/* A message is being made durable when the queue is asked to stop: its edge is told. */
+static void
+late_commit(struct fiber *f, void *arg)
+{
+    struct play *play = arg;
+    assert_int_equal(send_to(f, play, (const char *const[]){"late@example.test"}, 1), COMMIT_DURABLE);
+    play->is_answered = true;
+}
+
+static void
+late_commit_script(struct fiber *f, struct role_world *w)
+{
+    struct play *play = w->script_ctx;
+    struct fiber_group group;
+    play_begin(w, play);
+    ok(fiber_sleep(f, deadline_in(fiber_rt(f), NS_PER_S)));
+    disk_sim_set_latency(w->disk, &(struct disk_sim_latency){.sync_ns = NS_PER_S});
+    fiber_group_init(&group, f);
+    ok(fiber_group_spawn(&group, "test.commit", late_commit, play));
+    ok(fiber_sleep(f, deadline_in(fiber_rt(f), NS_PER_S / 4)));
+    w->env.stop_by = deadline_in(sim_rt(w->role_process), 10 * NS_PER_S);
+    rt_stop(sim_rt(w->role_process));
+    ok(fiber_group_join(f, soon(f), &group));
+    assert_true(play->is_answered);
+}
+
+static void
+a_stop_answers_the_commits_in_hand(void **state)
+{
+    (void)state;
+    run(late_commit_script, &(struct play){.aliases = late});
+}
+
 static void
 a_stop_ends_uploads(void **state)
 {
@@ -676,6 +710,7 @@ main(void)
         cmocka_unit_test(a_message_stays_held_over_a_restart),
         cmocka_unit_test(a_long_listing_has_every_message_once),
         cmocka_unit_test(what_is_left_of_a_message_is_not_thrown_away),
+        cmocka_unit_test(a_stop_answers_the_commits_in_hand),
         cmocka_unit_test(a_stop_ends_uploads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
