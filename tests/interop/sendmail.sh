@@ -192,7 +192,7 @@ check "nor replace it" exits 1 nobody mv -f "$scratch/drop/000001" "$scratch/dro
 limited() { sed "s|drop-directory $scratch/drop;|drop-directory $scratch/drop; $1|" "$scratch/godwit.conf" >"$scratch/limited.conf"; chmod 644 "$scratch/limited.conf"; }
 limited 'drop-messages 5;'
 check "a full drop directory is 75" exits 75 later full nobody "$sendmail" -C "$scratch/limited.conf" alice@example.test
-check "and why is said" said 'as many messages as may wait there'
+check "and why is said" said 'as many messages as may wait'
 limited 'drop-size 1MiB;'
 heavy() { { printf 'Subject: heavy\n\n'; head -c 1200000 /dev/zero | tr '\0' 'x' | fold -w 100; } | nobody "$sendmail" -C "$scratch/limited.conf" alice@example.test; }
 check "so is one that is too heavy" exits 75 heavy

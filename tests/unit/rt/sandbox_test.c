@@ -122,6 +122,7 @@ ROLE_INSIDE(directory, false)
 ROLE_INSIDE(control, false)
 ROLE_INSIDE(relay, false)
 ROLE_INSIDE(keys, false)
+ROLE_INSIDE(drop, false)
 
 static int
 inside_local_connecting(const struct sandbox_report *report, int root_fd)
@@ -143,7 +144,7 @@ each_role_is_refused_what_its_row_does_not_grant(void **state)
         {"local", false, inside_local},       {"local", true, inside_local_connecting},
         {"resolver", false, inside_resolver}, {"directory", false, inside_directory},
         {"control", false, inside_control},   {"relay", false, inside_relay},
-        {"keys", false, inside_keys},
+        {"keys", false, inside_keys},         {"drop", false, inside_drop},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         for (int as_root = 0; as_root <= (is_root() ? 1 : 0); as_root++)
