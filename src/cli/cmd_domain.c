@@ -79,6 +79,8 @@ cmd_domain(const struct cli *cli, int argc, char **argv)
     if (mkdir(aside, 0755) != 0 && errno != EEXIST)
         return cli_fail(EX_CANTCREAT, "cannot make %s: %s", aside, strerror(errno));
     *slash = '/';
+    if (access(path, F_OK) == 0)
+        return cli_fail(EX_CANTCREAT, "%s is there already; write the domain into it, or move it away", path);
     if (!write_file(aside, domain, postmaster) || rename(aside, path) != 0) {
         status = cli_fail(EX_CANTCREAT, "cannot write %s: %s", path, strerror(errno));
         unlink(aside);
