@@ -288,7 +288,7 @@ transact(struct sending *s, size_t *at)
         return;
     }
     if (say_recipients(s, at) > 0)
-        settle(s, s->client.is_broken ? 0 : say_content(s), first, *at);
+        settle(s, say_content(s), first, *at);
     else if (!s->client.is_broken)
         (void)smtp_client_command(&s->client, SPAN("RSET\r\n"));
 }

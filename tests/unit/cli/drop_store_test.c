@@ -7,8 +7,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -183,6 +185,26 @@ test_no_directory(void **state)
     end(&s);
 }
 
+/* A message that cannot be written whole leaves nothing behind. */
+static void
+test_no_room(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct rlimit before, small;
+    begin(&s);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 20;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int status = store(&s, 10, 1 << 20);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(status, EX_IOERR);
+    assert_int_equal(entries(&s, false), 0);
+    end(&s);
+}
+
 /* Only who still waits is kept. */
 static void
 test_waiting(void **state)
@@ -227,7 +249,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_file),         cmocka_unit_test(test_count),   cmocka_unit_test(test_slots_of_others),
         cmocka_unit_test(test_size),         cmocka_unit_test(test_no_directory),
-        cmocka_unit_test(test_waiting),      cmocka_unit_test(test_names),
+        cmocka_unit_test(test_no_room),      cmocka_unit_test(test_waiting),      cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,6 +96,7 @@ static const struct row {
     {"an open group", "g: a@b.test", NULL},
     {"a group without a name", ": a@b.test;", NULL},
     {"a group inside a group", "g: h: a@b.test;;", NULL},
+    {"a group inside a group, ended once", "g: h: a@b.test;", NULL},
     {"a stray semicolon", "a@b.test;", NULL},
     {"no local part", "@b.test", NULL},
     {"an empty quoted local part (erratum 5414)", "\"\"@b.test", NULL},
