@@ -192,6 +192,13 @@ disk_sync_data(struct disk_file *file)
 }
 
 void
+disk_start_sync(struct disk_file *file)
+{
+    if (file->disk->body->start_sync != NULL)
+        file->disk->body->start_sync(file);
+}
+
+void
 disk_forget_cached(struct disk_file *file)
 {
     if (file->disk->body->forget_cached != NULL)

@@ -122,6 +122,12 @@ NODISCARD enum err disk_pread(struct disk_file *file, uint64_t offset, void *dst
 NODISCARD enum err disk_sync_data(struct disk_file *file);
 
 /*
+ * Send what was written on its way to the disk and do not wait: of several files all are under way before the first is
+ * synced. Promises nothing; disk_sync_data() has to follow.
+ */
+void disk_start_sync(struct disk_file *file);
+
+/*
  * The file will not be read soon: its durable contents need not stay in the system's memory. Advice only. Pages that
  * are given back are used again for what is written next, which costs much less than touching new ones.
  */

@@ -36,6 +36,7 @@ struct disk_body {
     enum err (*pwritev)(struct disk_file *file, uint64_t offset, const struct iovec *parts, size_t count);
     enum err (*pread)(struct disk_file *file, uint64_t offset, void *dst, size_t len, size_t *ret_n);
     enum err (*sync_data)(struct disk_file *file);
+    void (*start_sync)(struct disk_file *file);    /* may be NULL: nothing to do */
     void (*forget_cached)(struct disk_file *file); /* may be NULL: nothing to do */
     enum err (*truncate)(struct disk_file *file, uint64_t size_bytes);
     enum err (*allocate)(struct disk_file *file, uint64_t offset, uint64_t len);

@@ -390,12 +390,12 @@ real_set_nocow(struct disk_dir *dir)
 
 /* Takes `fd` over, also when it fails. */
 static enum err
-file_make(struct disk *d, int fd, struct real_file **ret)
+file_make(struct disk *d, int fd, bool is_new, struct real_file **ret)
 {
     struct stat st;
     struct real_file *file = NULL;
     enum err e = ERR_DENIED; /* a device, a FIFO: nothing of ours */
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+    if (is_new || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))) {
         file = calloc(1, sizeof(*file));
         e = ERR_LIMIT;
     }
@@ -440,7 +440,8 @@ real_open(struct disk_dir *dir, const char *name, unsigned flags, struct disk_fi
     if (fd < 0)
         return err_from_disk(errno);
     struct real_file *file;
-    TRY(file_make(dir->disk, fd, &file));
+    /* What O_EXCL has made is a regular file. */
+    TRY(file_make(dir->disk, fd, (flags & DISK_CREATE) != 0 && (flags & DISK_EXCLUSIVE) != 0, &file));
     file->is_read_only = is_read_only;
     file->is_direct = is_direct;
     file->skips_cache = (flags & DISK_NO_CACHE) != 0 && !is_direct;
@@ -452,7 +453,7 @@ static enum err
 real_open_fd(struct disk *d, int fd, struct disk_file **ret)
 {
     struct real_file *file;
-    TRY(file_make(d, fd, &file));
+    TRY(file_make(d, fd, false, &file));
     file->is_read_only = true;
     *ret = &file->file;
     return ERR_OK;
@@ -599,6 +600,12 @@ real_sync_data(struct disk_file *file)
 }
 
 static void
+real_start_sync(struct disk_file *file)
+{
+    (void)sync_file_range(file_of(file)->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+static void
 real_forget_cached(struct disk_file *file)
 {
     (void)posix_fadvise(file_of(file)->fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -647,6 +654,7 @@ static const struct disk_body real_body = {
     .pwritev = real_pwritev,
     .pread = real_pread,
     .sync_data = real_sync_data,
+    .start_sync = real_start_sync,
     .forget_cached = real_forget_cached,
     .truncate = real_truncate,
     .allocate = real_allocate,

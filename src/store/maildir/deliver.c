@@ -18,6 +18,7 @@ struct box {
     const char *path;
     struct disk_dir *dir;
     struct disk_dir *new_dir;
+    struct disk_dir *tmp_dir;  /* NULL until something is written */
     uint64_t inode;
     bool is_created;           /* by us, just now */
     bool has_usage;
@@ -30,8 +31,7 @@ struct item {
     struct maildir_delivery *d;
     struct box *box;
     struct disk_file *file;                       /* in tmp/, open until it is synced */
-    char tmp_path[MAILDIR_NAME_MAX + 8];
-    char new_path[MAILDIR_NAME_MAX + 64];
+    char new_name[MAILDIR_NAME_MAX + 64];         /* in tmp/ it is d->name */
     bool is_in_tmp;
     bool is_live;                                 /* neither failed nor refused */
 };
@@ -122,9 +122,10 @@ box_open(struct batch *b, struct box *box)
 static void
 box_close(struct box *box)
 {
+    disk_dir_close(box->tmp_dir);
     disk_dir_close(box->new_dir);
     disk_dir_close(box->dir);
-    box->new_dir = box->dir = NULL;
+    box->tmp_dir = box->new_dir = box->dir = NULL;
 }
 
 /* The opened mailbox of a delivery; NULL with *ret_error when it cannot be opened. */
@@ -231,25 +232,33 @@ quota_eval(struct batch *b, struct item *item, uint64_t size_bytes, enum maildir
     return ERR_OK;
 }
 
+/* Open tmp/ once for the batch; make it when it is missing. */
 static enum err
-tmp_open(struct item *item)
+box_open_tmp(struct batch *b, struct box *box)
 {
-    const unsigned flags = DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE;
-    enum err e = disk_open(item->box->dir, item->tmp_path, flags, &item->file);
+    if (box->tmp_dir != NULL)
+        return ERR_OK;
+    enum err e = disk_dir_open(b->disk, box->dir, "tmp", &box->tmp_dir);
     if (e != ERR_NOT_FOUND)
         return e;
-    TRY(box_make_parts(item->box));
-    return disk_open(item->box->dir, item->tmp_path, flags, &item->file);
+    TRY(box_make_parts(box));
+    return disk_dir_open(b->disk, box->dir, "tmp", &box->tmp_dir);
+}
+
+static enum err
+tmp_open(struct batch *b, struct item *item)
+{
+    struct box *box = item->box;
+    TRY(box_open_tmp(b, box));
+    return disk_open(box->tmp_dir, item->d->name, DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE, &item->file);
 }
 
 static void
-tmp_write(struct item *item, const struct maildir_content *content)
+tmp_write(struct batch *b, struct item *item, const struct maildir_content *content)
 {
-    const struct maildir_delivery *d = item->d;
-    snprintf(item->tmp_path, sizeof(item->tmp_path), "tmp/%s", d->name);
-    snprintf(item->new_path, sizeof(item->new_path), "%s,S=%llu,W=%llu", d->name,
+    snprintf(item->new_name, sizeof(item->new_name), "%s,S=%llu,W=%llu", item->d->name,
              (unsigned long long)content->size_bytes, (unsigned long long)content->virtual_bytes);
-    enum err e = tmp_open(item);
+    enum err e = tmp_open(b, item);
     if (e != ERR_OK) {
         item_fail(item, "create", e);
         return;
@@ -258,6 +267,8 @@ tmp_write(struct item *item, const struct maildir_content *content)
     e = file_write(item->file, content);
     if (e != ERR_OK)
         item_fail(item, "write", e);
+    else if (b->count > 1)
+        disk_start_sync(item->file);
 }
 
 static void
@@ -281,7 +292,7 @@ item_prepare(struct batch *b, struct item *item)
     else if (outcome != MAILDIR_DELIVERED)
         item_refuse(item, outcome);
     else
-        tmp_write(item, &content);
+        tmp_write(b, item, &content);
     maildir_content_done(&content);
 }
 
@@ -300,7 +311,7 @@ item_sync(struct item *item)
 static void
 item_rename(struct item *item)
 {
-    enum err e = disk_rename(item->box->dir, item->tmp_path, item->box->new_dir, item->new_path);
+    enum err e = disk_rename(item->box->tmp_dir, item->d->name, item->box->new_dir, item->new_name);
     if (e != ERR_OK) {
         item_fail(item, "rename", e);
         return;
@@ -350,7 +361,7 @@ item_clean(struct item *item)
 {
     disk_close(item->file);
     item->file = NULL;
-    if (item->is_in_tmp && disk_unlink(item->box->dir, item->tmp_path) == ERR_OK)
+    if (item->is_in_tmp && disk_unlink(item->box->tmp_dir, item->d->name) == ERR_OK)
         item->is_in_tmp = false;
 }
 
