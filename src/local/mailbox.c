@@ -88,30 +88,51 @@ write_run(void *arg)
     }
 }
 
-/* Take a fair share of what waits. Returns how many. */
+/* Whether a writer has the mailbox now and it has a quota: two at once would each find room that is there once. */
+static bool
+is_being_filled(const struct local *local, const struct maildir_delivery *delivery)
+{
+    if (delivery->quota_bytes == 0)
+        return false;
+    for (size_t i = 0; i < LOCAL_WRITERS; i++)
+        for (size_t k = 0; k < local->jobs[i]->count; k++)
+            if (strcmp(local->jobs[i]->deliveries[k].mailbox, delivery->mailbox) == 0)
+                return true;
+    return false;
+}
+
+/* Take a fair share of what waits and may be written; whatever waits when `is_last`. Returns how many. */
 static size_t
-share_take(struct local *local, struct mailbox_item *items[MAILDIR_BATCH_MAX])
+share_take(struct local *local, bool is_last, struct mailbox_item *items[MAILDIR_BATCH_MAX])
 {
     size_t takers = local->writers_idle + 1;
     size_t share = (local->waiting_count + takers - 1) / takers, count = 0;
     if (share > MAILDIR_BATCH_MAX)
         share = MAILDIR_BATCH_MAX;
-    while (count < share) {
-        struct list *node = list_take_first(&local->waiting);
-        items[count++] = CONTAINER_OF(node, struct mailbox_item, node);
+    LIST_FOR_EACH(node, &local->waiting) {
+        struct mailbox_item *item = CONTAINER_OF(node, struct mailbox_item, node);
+        if (count == share)
+            break;
+        if (!is_last && is_being_filled(local, &item->maildir))
+            continue;
+        list_unlink(node);
+        items[count++] = item;
         local->waiting_count--;
     }
     return count;
 }
 
-/* Run one batch and wake those who wait for it. */
-static void
+/* Run one batch and wake those who wait for it. False when nothing that waits may be written now. */
+static bool
 batch_write(struct fiber *f, struct local *local, struct write_job *job)
 {
     struct mailbox_item *items[MAILDIR_BATCH_MAX];
-    job->count = share_take(local, items);
-    for (size_t i = 0; i < job->count; i++)
+    size_t count = share_take(local, fiber_is_canceled(f), items);
+    if (count == 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
         job->deliveries[i] = items[i]->maildir;
+    job->count = count;
     enum err e = rt_pool_run(f, write_run, job);
     local->batches++;
     for (size_t i = 0; i < job->count; i++) {
@@ -122,6 +143,10 @@ batch_write(struct fiber *f, struct local *local, struct write_job *job)
         }
         fiber_unpark(items[i]->waiter, ERR_OK);
     }
+    job->count = 0;
+    if (local->waiting_count > 0)
+        cond_broadcast(&local->work); /* for those who waited for a mailbox of this batch */
+    return true;
 }
 
 enum err
@@ -156,11 +181,9 @@ local_writer_run(struct fiber *f, void *arg)
     struct local *local = arg;
     struct write_job *job = local->jobs[local->writers_begun++];
     for (;;) {
-        if (local->waiting_count > 0) {
-            batch_write(f, local, job);
+        if (local->waiting_count > 0 && batch_write(f, local, job))
             continue;
-        }
-        if (local->is_ending)
+        if (local->is_ending && local->waiting_count == 0)
             break;
         local->writers_idle++;
         enum err e = cond_wait(f, DEADLINE_NEVER, &local->work);

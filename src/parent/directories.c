@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MODE_PRIVATE = 0700, MODE_OPEN = 0755 };
+enum { MODE_PRIVATE = 0700, MODE_OPEN = 0755, LOCK_TRIES = 30, LOCK_WAIT_US = 100000 };
 
 /* What there is to open. */
 struct plan {
@@ -117,8 +117,11 @@ lock_spool(int spool, const struct plan *plan, struct config_problems *problems)
     int fd = openat(spool, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return complain(problems, plan, "cannot be opened"), -1;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return fd;
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return fd;
+        usleep(LOCK_WAIT_US); /* a killed server's processes may still be going */
+    }
     struct stat st = {0};
     (void)fstat(fd, &st);
     config_problem_add(problems, 0, plan->pos, "%s is in use by another Godwit (pid %ld)", plan->path,

@@ -75,7 +75,7 @@ CONF
 
 server_start() {
     chmod 755 "$scratch"
-    "$build/src/parent/godwitd" -c "$scratch/godwit.conf" 2>>"$scratch/log" &
+    "$build/src/parent/godwitd" -c "$scratch/godwit.conf" </dev/null >/dev/null 2>>"$scratch/log" &
     server=$!
     pids+=("$server")
     until_true godwit status || { echo "the server does not start:"; cat "$scratch/log"; exit 1; }
