@@ -104,8 +104,8 @@ def aims_table(bench):
 
 HEAD = """# Benchmarks
 
-Made by `make bench` (`bench/run`); run it again on your machine, it takes about twenty minutes. On this machine the same run on another
-day differs by a quarter, a busy neighbour costs half: compare within a row, not between machines.
+Made by `make bench` (`bench/run`); run it again on your machine, it takes about twenty minutes. Generator and servers share the
+processors, and neighbours share the disk: compare within a row, not between machines, and look at the spread and the witness.
 
 - **Machine**: {model}, {processors} processors, {memory_mib:,} MiB; Linux {kernel}; {fs} on {device}; load {load:.1f} before the run; {date}.
 - **Servers**: this Godwit, release build; Debian's Postfix {postfix} (`default_process_limit` raised to 400, client limits off, not
