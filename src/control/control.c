@@ -12,6 +12,7 @@
 #include "control/history.h"
 #include "ipc/ipc_messages.h"
 #include "net/log.h"
+#include "text/utf8.h"
 
 #include <stdio.h>
 #include <stdarg.h>
@@ -88,12 +89,13 @@ command_print_json_string(struct command *c, struct span text)
 {
     struct buf json;
     buf_init(&json, 6 * text.len + 16);
+    bool is_text = utf8_is_valid(text); /* else its octets are shown one by one */
     buf_append_octet(&json, '"');
     for (size_t i = 0; i < text.len; i++) {
         uint8_t octet = text.data[i];
         if (octet == '"' || octet == '\\')
             buf_printf(&json, "\\%c", octet);
-        else if (octet < 0x20 || octet >= 0x7f)
+        else if (octet < 0x20 || octet == 0x7f || (octet > 0x7f && !is_text))
             buf_printf(&json, "\\u%04x", octet);
         else
             buf_append_octet(&json, octet);

@@ -334,28 +334,38 @@ search_bytes(struct search *search, struct span bytes)
     return e;
 }
 
+static enum err
+search_open_file(struct search *search, struct disk_file *file)
+{
+    struct disk_stat stat;
+    size_t n = 0;
+    TRY(disk_stat_file(file, &stat));
+    struct buf bytes;
+    buf_init(&bytes, 2 * (size_t)HISTORY_FILE_BYTES);
+    uint8_t *room = stat.size_bytes == 0 ? NULL : buf_reserve(&bytes, (size_t)stat.size_bytes);
+    enum err e = room != NULL || stat.size_bytes == 0 ? ERR_OK : ERR_LIMIT;
+    if (room != NULL)
+        e = disk_pread(file, 0, room, (size_t)stat.size_bytes, &n);
+    if (e == ERR_OK) {
+        buf_advance(&bytes, n);
+        e = search_bytes(search, buf_span(&bytes));
+    }
+    buf_done(&bytes);
+    return e;
+}
+
 static void
 search_file_run(void *arg)
 {
     struct search *search = arg;
     char name[NAME_MAX_OCTETS];
     struct disk_file *file;
-    struct disk_stat stat;
     file_name(search->file, name);
     search->status = disk_open(search->history->dir, name, DISK_READ, &file);
     if (search->status == ERR_NOT_FOUND)
         search->status = ERR_OK;
     else if (search->status == ERR_OK) {
-        struct buf bytes;
-        buf_init(&bytes, 2 * (size_t)HISTORY_FILE_BYTES);
-        size_t n = 0;
-        search->status = disk_stat_file(file, &stat);
-        uint8_t *room = search->status == ERR_OK ? buf_reserve(&bytes, (size_t)stat.size_bytes) : NULL;
-        if (room != NULL && (search->status = disk_pread(file, 0, room, (size_t)stat.size_bytes, &n)) == ERR_OK) {
-            buf_advance(&bytes, n);
-            search->status = search_bytes(search, buf_span(&bytes));
-        }
-        buf_done(&bytes);
+        search->status = search_open_file(search, file);
         disk_close(file);
     }
 }

@@ -200,6 +200,7 @@ failure_stops(struct fiber *f, void *arg)
     while (!queue->committer.is_failed)
         if (cond_wait(f, DEADLINE_NEVER, &queue->committer.failed) != ERR_OK)
             return;
+    cond_broadcast(&queue->drained);
     rt_stop(queue->rt);
 }
 
@@ -257,6 +258,14 @@ serve(struct fiber *f, struct queue *queue)
     fiber_group_end(f, &writers);
 }
 
+/* Every value is read where it is used, so a new configuration holds from the next use on; the spool keeps its memory budget. */
+static void
+on_reconfigure(void *ctx)
+{
+    struct queue *queue = ctx;
+    cond_signal(&queue->work);
+}
+
 void
 queue_run(struct fiber *f, struct role_env *env)
 {
@@ -268,6 +277,8 @@ queue_run(struct fiber *f, struct role_env *env)
     cond_init(&queue.work);
     cond_init(&queue.drained);
     semaphore_init(&queue.large_syncs, LARGE_SYNCS_AT_ONCE);
+    env->on_reconfigure_ctx = &queue;
+    env->on_reconfigure = on_reconfigure;
     enum err e = open_spool(f, &queue);
     if (e != ERR_OK) {
         log_write(env->log, LOG_INTERNAL_FAULT, LOG_ERR(KEY_ERROR, e), LOG_CSTR(KEY_PHASE, "open"),
@@ -280,6 +291,7 @@ queue_run(struct fiber *f, struct role_env *env)
             log_write(env->log, LOG_INTERNAL_FAULT, LOG_CSTR(KEY_PHASE, "seal"));
         spool_close(queue.spool);
     }
+    env->on_reconfigure = NULL;
     free(queue.window.ids);
     schedule_done(&queue.schedule);
 }
