@@ -810,6 +810,8 @@ static int
 sim_reopen_read(struct disk_file *file)
 {
     int fd = -1;
+    if ((handle_of_file(file)->flags & (DISK_READ | DISK_WRITE)) != DISK_READ)
+        return -1; /* a descriptor that can write must not leave the process */
     struct disk_file *copy = disk_sim_file_dup(file, file->disk);
     return fd_give(mount_of(file->disk), copy, &fd) == ERR_OK ? fd : -1;
 }
@@ -918,6 +920,25 @@ sim_sync_data(struct disk_file *file)
     return e;
 }
 
+/* Neither is a step: they promise nothing and do not fail. */
+static void
+sim_start_sync(struct disk_file *file)
+{
+    CLEANUP(unlock_call) struct sim_call call = lock_call(file->disk);
+    struct sim_handle *h = handle_of_file(file);
+    if (call_check(&call, h, NULL) == ERR_OK)
+        sim_content_start_sync(&h->inode->content, &call.sim->chance);
+}
+
+static void
+sim_forget_cached(struct disk_file *file)
+{
+    CLEANUP(unlock_call) struct sim_call call = lock_call(file->disk);
+    struct sim_handle *h = handle_of_file(file);
+    if (call_check(&call, h, NULL) == ERR_OK)
+        sim_content_drop_lost(&h->inode->content);
+}
+
 static enum err
 sim_truncate(struct disk_file *file, uint64_t size_bytes)
 {
@@ -981,6 +1002,8 @@ static const struct disk_body sim_body = {
     .pwritev = sim_pwritev,
     .pread = sim_pread,
     .sync_data = sim_sync_data,
+    .start_sync = sim_start_sync,
+    .forget_cached = sim_forget_cached,
     .truncate = sim_truncate,
     .allocate = sim_allocate,
     .reopen_read = sim_reopen_read,

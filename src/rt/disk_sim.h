@@ -15,6 +15,8 @@
  *   journals of ext4, xfs and btrfs do). So a file whose old entry was durable is never lost by an unsynced rename.
  *   A directory's own entry in its parent is not made durable by syncing the directory. A file with content but without
  *   a durable entry is gone after the crash.
+ * - disk_start_sync() brings some sectors to the disk, or none, and promises nothing; disk_forget_cached() makes reads
+ *   show the disk where a failed sync lost what was written.
  * - When more than 1024 directory operations wait, the oldest become durable, as a journal commits now and then.
  * - A failed sync of data writes any subset of the file's unsynced sectors and marks the others clean: later syncs
  *   return ERR_OK and never write them, the page cache goes on showing them, DISK_NO_CACHE reads and a reboot show the

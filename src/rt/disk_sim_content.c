@@ -396,6 +396,15 @@ sim_content_sync_failing(struct sim_content *c, struct sim_random *chance)
 }
 
 void
+sim_content_start_sync(struct sim_content *c, struct sim_random *chance)
+{
+    for (size_t i = 0; i < c->changed_count; i++) {
+        struct sim_slot *slot = slot_find(c, c->changed[i]);
+        page_copy_sectors(&slot->disk, slot->view, slot->dirty & (unsigned)sim_random_next(chance));
+    }
+}
+
+void
 sim_content_drop_lost(struct sim_content *c)
 {
     for (size_t i = 0; i < c->changed_count; i++) {

@@ -69,6 +69,9 @@ uint64_t sim_content_sync(struct sim_content *c);
 /* The sync that fails: a part becomes durable, the rest is lost; the size stays unsynced. */
 void sim_content_sync_failing(struct sim_content *c, struct sim_random *chance);
 
+/* Some dirty sectors reach the disk now, and stay dirty: nothing is promised. */
+void sim_content_start_sync(struct sim_content *c, struct sim_random *chance);
+
 /* Show lost sectors as the disk has them. */
 void sim_content_drop_lost(struct sim_content *c);
 

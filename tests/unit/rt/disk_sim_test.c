@@ -525,6 +525,42 @@ a_failed_sync_marks_pages_clean_that_never_arrived(void **state)
 }
 
 static void
+a_started_sync_promises_nothing(void **state)
+{
+    (void)state;
+    struct disk_sim *sim = disk_sim_new(1);
+    struct disk_dir *root = open_dir(sim, "/");
+    struct disk_file *file = durable_file(root, "a", 'o', 16 * 512);
+    write_at(file, 0, 'n', 16 * 512);
+    disk_start_sync(file);
+    unsigned fresh_least = 16, fresh_most = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct life life = life_after(sim, seed);
+        struct disk_file *again = open_file(life.root, "a", DISK_READ);
+        unsigned fresh = 0;
+        for (uint64_t s = 0; s < 16; s++)
+            fresh += octet_at(again, s * 512) == 'n';
+        fresh_least = fresh < fresh_least ? fresh : fresh_least;
+        fresh_most = fresh > fresh_most ? fresh : fresh_most;
+        disk_close(again);
+        life_end(&life);
+    }
+    assert_true(fresh_least > 0 && fresh_least < 16 && fresh_most == 16);
+    disk_sim_fail_data_sync(sim, 0);
+    assert_int_equal(disk_sync_data(file), ERR_IO);
+    unsigned lost = 0;
+    for (uint64_t s = 0; s < 16; s++)
+        assert_int_equal(octet_at(file, s * 512), 'n');
+    disk_forget_cached(file);
+    for (uint64_t s = 0; s < 16; s++)
+        lost += octet_at(file, s * 512) == 'o';
+    assert_true(lost > 0 && lost <= 16 - fresh_least);
+    disk_close(file);
+    disk_dir_close(root);
+    disk_sim_free(sim);
+}
+
+static void
 faults_strike_where_they_were_told_to(void **state)
 {
     (void)state;
@@ -741,6 +777,9 @@ descriptors_lead_to_their_files(void **state)
     const struct disk_sim_fds fds = {table_give, table_take, &table};
     disk_sim_set_fds(disk, &fds);
     disk_sim_set_fds(other, &fds);
+    assert_int_equal(disk_file_reopen_read(file), -1); /* it can write */
+    disk_close(file);
+    file = open_file(root, "a", DISK_READ);
     fd = disk_file_reopen_read(file);
     assert_int_equal(fd, 100);
     disk_close(file);
@@ -996,6 +1035,7 @@ main(void)
         cmocka_unit_test(a_move_never_loses_what_had_a_durable_name),
         cmocka_unit_test(crash_stops_everything_at_its_step),
         cmocka_unit_test(a_failed_sync_marks_pages_clean_that_never_arrived),
+        cmocka_unit_test(a_started_sync_promises_nothing),
         cmocka_unit_test(faults_strike_where_they_were_told_to),
         cmocka_unit_test(a_full_disk_refuses_what_does_not_fit),
         cmocka_unit_test(negative_controls_lose_what_was_synced),

@@ -690,6 +690,8 @@ body_fd(struct rt *rt)
     ok(disk_dir_open(rt_disk(rt), NULL, "/", &root));
     ok(disk_open(root, "body", DISK_READ | DISK_WRITE | DISK_CREATE, &file));
     ok(disk_pwrite(file, 0, SPAN("the body")));
+    disk_close(file);
+    ok(disk_open(root, "body", DISK_READ, &file));
     int fd = disk_file_reopen_read(file);
     assert_true(fd >= SIM_FD_FIRST);
     disk_close(file);
