@@ -2,8 +2,9 @@
  * mail_sim_test.c - promise 1, end to end: what was answered 250 arrives, whole, whatever dies meanwhile.
  *
  * Many worlds, a seed each: clients send mail to several accounts while processes are killed, the power is cut and
- * connections break. Afterwards all is left in peace, and every message answered 250 must be in the Maildir of each recipient, none
- * lost or damaged, at most one repeat for each crash (I1, I3). Negative controls show that the test would notice.
+ * connections break. Afterwards all is left in peace, and every message answered 250 must be in the Maildir of each
+ * recipient, none lost or damaged, at most one repeat for each crash (I1, I3). Negative controls show that the test
+ * would notice.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -114,7 +115,8 @@ fill_disk(void *arg)
     struct scenario *s = arg;
     struct disk_sim *disk = sim_cluster_disk(s->cluster);
     disk_sim_set_capacity(disk, disk_sim_used_bytes(disk) + sim_random_below(&s->chance, 300000));
-    sim_at(sim_cluster_world(s->cluster), (int64_t)sim_random_below(&s->chance, (uint64_t)(3 * NS_PER_S)), empty_disk, s);
+    int64_t full_ns = (int64_t)sim_random_below(&s->chance, (uint64_t)(3 * NS_PER_S));
+    sim_at(sim_cluster_world(s->cluster), full_ns, empty_disk, s);
 }
 
 static void
@@ -122,7 +124,8 @@ jump_clock(void *arg)
 {
     struct scenario *s = arg;
     const int64_t hour_us = INT64_C(3600000000);
-    sim_wall_jump(sim_cluster_world(s->cluster), (int64_t)sim_random_below(&s->chance, (uint64_t)(2 * hour_us)) - hour_us);
+    int64_t delta_us = (int64_t)sim_random_below(&s->chance, (uint64_t)(2 * hour_us)) - hour_us;
+    sim_wall_jump(sim_cluster_world(s->cluster), delta_us);
 }
 
 static void
@@ -205,7 +208,8 @@ struct outcome {
 static bool
 is_right(const struct mail_faults *f)
 {
-    return f->lost == 0 && f->repeated == 0 && f->damaged == 0 && f->misplaced == 0 && f->unsent == 0 && f->refused == 0;
+    return f->lost == 0 && f->repeated == 0 && f->damaged == 0 && f->misplaced == 0 && f->unsent == 0 &&
+           f->refused == 0;
 }
 
 static void
@@ -252,8 +256,8 @@ outcome_print(const char *name, uint64_t seed, const struct outcome *o)
 {
     const struct mail_faults *f = &o->faults;
     fprintf(stderr,
-            "%s, seed %llu: lost %u, repeated %u, damaged %u, misplaced %u, unsent %u, refused %u, unasked ends %u, fibers "
-            "dropped %llu%s (crashes %u, attempts %u, repeats %u)\n",
+            "%s, seed %llu: lost %u, repeated %u, damaged %u, misplaced %u, unsent %u, refused %u, unasked ends %u, "
+            "fibers dropped %llu%s (crashes %u, attempts %u, repeats %u)\n",
             name, (unsigned long long)seed, f->lost, f->repeated, f->damaged, f->misplaced, f->unsent, f->refused,
             o->unasked_ends, (unsigned long long)o->dropped_fibers, o->has_rest ? ", rest in queue" : "", o->crashes,
             o->attempts, o->repeats);
@@ -275,7 +279,8 @@ worlds_check(const struct trouble *t, uint64_t seeds, size_t mails)
     seeds = number_from("SIM_SEEDS", seeds);
     for (uint64_t seed = first; seed < first + seeds; seed++) {
         struct outcome o = world_run(seed, t, mails, wrong == 0);
-        bool was_right = is_right(&o.faults) && o.dropped_fibers == 0 && !o.has_rest && o.unasked_ends <= t->failed_syncs;
+        bool was_right =
+            is_right(&o.faults) && o.dropped_fibers == 0 && !o.has_rest && o.unasked_ends <= t->failed_syncs;
         if (!was_right || getenv("SIM_VERBOSE") != NULL)
             outcome_print(t->name, seed, &o);
         wrong += !was_right;
@@ -352,8 +357,8 @@ static void
 everything_at_once_loses_nothing(void **state)
 {
     (void)state;
-    const struct trouble t = {.name = "everything", .kills = 12, .stops = 2, .power_cuts = 3, .failed_syncs = 2, .full_disks = 1,
-                              .clock_jumps = 1, .reset_ppm = 5000, .for_ns = 8 * NS_PER_S};
+    const struct trouble t = {.name = "everything", .kills = 12, .stops = 2, .power_cuts = 3, .failed_syncs = 2,
+                              .full_disks = 1, .clock_jumps = 1, .reset_ppm = 5000, .for_ns = 8 * NS_PER_S};
     worlds_check(&t, 40, 20);
 }
 

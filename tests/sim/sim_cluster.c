@@ -83,7 +83,8 @@ on_stop(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_stop
 }
 
 static void
-on_reconfigure(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_reconfigure *message, struct arena *mem)
+on_reconfigure(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_reconfigure *message,
+               struct arena *mem)
 {
     (void)ctx, (void)from, (void)mem;
     rt_fd_close(fiber_rt(f), message->config);
@@ -145,21 +146,22 @@ member_main(struct fiber *f, void *arg)
 /* --- the stand-ins ------------------------------------------------------------------------------------------------ */
 
 static void
-on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request, struct arena *mem,
-               struct ipc_role_status_reply *ret)
+on_role_status(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_role_status *request,
+               struct arena *mem, struct ipc_role_status_reply *ret)
 {
     (void)f, (void)ctx, (void)from, (void)request, (void)mem, (void)ret;
 }
 
 static void
-on_dns_lookup(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_dns_lookup *request, struct arena *mem,
-              struct ipc_dns_lookup_reply *ret)
+on_dns_lookup(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_dns_lookup *request,
+              struct arena *mem, struct ipc_dns_lookup_reply *ret)
 {
     (void)f, (void)ctx, (void)from, (void)request, (void)mem;
     ret->status = DNS_STATUS_NO_NAME;
 }
 
-static const struct ipc_resolver_service resolver_service = {.dns_lookup = on_dns_lookup, .role_status = on_role_status};
+static const struct ipc_resolver_service resolver_service = {
+    .dns_lookup = on_dns_lookup, .role_status = on_role_status};
 
 static void
 resolver_run(struct fiber *f, struct role_env *env)
@@ -299,14 +301,15 @@ on_ready(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_rea
 }
 
 static void
-on_reconfigured(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_reconfigured *message, struct arena *mem)
+on_reconfigured(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_reconfigured *message,
+                struct arena *mem)
 {
     (void)f, (void)ctx, (void)from, (void)message, (void)mem;
 }
 
 static void
-on_deliver_user(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_deliver_user *request, struct arena *mem,
-                struct ipc_deliver_user_reply *ret)
+on_deliver_user(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_deliver_user *request,
+                struct arena *mem, struct ipc_deliver_user_reply *ret)
 {
     (void)ctx, (void)from, (void)mem;
     rt_fd_close(fiber_rt(f), request->content);
@@ -317,8 +320,8 @@ on_deliver_user(struct fiber *f, void *ctx, struct ipc_peer *from, const struct 
 }
 
 static void
-on_parent_open(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_parent_open *request, struct arena *mem,
-               struct ipc_parent_open_reply *ret)
+on_parent_open(struct fiber *f, void *ctx, struct ipc_peer *from, const struct ipc_parent_open *request,
+               struct arena *mem, struct ipc_parent_open_reply *ret)
 {
     (void)f, (void)ctx, (void)from, (void)request, (void)mem;
     ret->status = PARENT_OPEN_NOT_FOUND;
@@ -573,8 +576,9 @@ sim_cluster_new(const struct sim_cluster_options *options)
     c->chance = (struct sim_random){options->seed + 2};
     c->config = config_of(options->config);
     c->accounts = options->accounts;
-    disk_sim_set_latency(c->disk, &(struct disk_sim_latency){
-                                      .call_ns = 2 * NS_PER_US, .byte_ps = 200, .sync_ns = 300 * NS_PER_US, .sync_byte_ps = 2000});
+    const struct disk_sim_latency latency = {
+        .call_ns = 2 * NS_PER_US, .byte_ps = 200, .sync_ns = 300 * NS_PER_US, .sync_byte_ps = 2000};
+    disk_sim_set_latency(c->disk, &latency);
     directories_make(c);
     c->parent = sim_process_new(c->world, "parent", c->disk);
     sim_process_on_exit(c->parent, on_parent_exit, c);
@@ -648,7 +652,8 @@ sim_cluster_print_logs(struct sim_cluster *c)
     for (size_t i = 0; i < c->member_count; i++) {
         struct span log = sim_process_log(c->members[i].process);
         size_t skipped = log.len > 4000 ? log.len - 4000 : 0;
-        fprintf(stderr, "--- %s\n" SPAN_FMT, sim_process_name(c->members[i].process), SPAN_ARG(span_skip(log, skipped)));
+        const char *name = sim_process_name(c->members[i].process);
+        fprintf(stderr, "--- %s\n" SPAN_FMT, name, SPAN_ARG(span_skip(log, skipped)));
     }
 }
 

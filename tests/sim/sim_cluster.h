@@ -74,9 +74,10 @@ void sim_command_done(struct sim_command *command);
 void sim_cluster_print_logs(struct sim_cluster *c);
 
 /*
- * Call `each` for every message file in new/ and cur/ of the mailbox of `address`, with its content. For checks: reads the
- * page cache, no step.
+ * Call `each` for every message file in new/ and cur/ of the mailbox of `address`, with its content. For checks: reads
+ * the page cache, no step.
  */
-void sim_cluster_mailbox(struct sim_cluster *c, const char *address, void (*each)(void *arg, struct span content), void *arg);
+void sim_cluster_mailbox(struct sim_cluster *c, const char *address, void (*each)(void *arg, struct span content),
+                         void *arg);
 
 #endif

@@ -32,10 +32,11 @@ static void
 text_append(struct buf *b, const struct mail *mail, unsigned attempt, const char *newline)
 {
     struct sim_random r = {mail->number * UINT64_C(1000) + attempt};
-    (void)buf_printf(b, "X-Sim-Tag: %u.%u%sFrom: sender%u@client.example%sTo: somebody@example.org%s", mail->number, attempt,
-                     newline, mail->number % 7, newline, newline);
-    (void)buf_printf(b, "Date: Thu, 01 Jan 2026 00:00:00 +0000%sMessage-ID: <%u.%u@client.example>%sSubject: mail %u%s%s",
-                     newline, mail->number, attempt, newline, mail->number, newline, newline);
+    (void)buf_printf(b, "X-Sim-Tag: %u.%u%sFrom: sender%u@client.example%sTo: somebody@example.org%s", mail->number,
+                     attempt, newline, mail->number % 7, newline, newline);
+    (void)buf_printf(b, "Date: Thu, 01 Jan 2026 00:00:00 +0000%sMessage-ID: <%u.%u@client.example>%s", newline,
+                     mail->number, attempt, newline);
+    (void)buf_printf(b, "Subject: mail %u%s%s", mail->number, newline, newline);
     size_t line_max = mail->size_bytes > 50000 ? 900 : 78;
     for (size_t written = 0, len; written < mail->size_bytes; written += len + 2) {
         len = (size_t)sim_random_below(&r, line_max);
@@ -229,7 +230,8 @@ mail_send(struct session *s, const struct mail *mail, struct span text)
 static bool
 session_open(struct session *s)
 {
-    if (stream_connect(s->f, deadline_in(fiber_rt(s->f), 30 * NS_PER_S), &sim_cluster_address, NULL, &s->stream) != ERR_OK)
+    struct deadline by = deadline_in(fiber_rt(s->f), 30 * NS_PER_S);
+    if (stream_connect(s->f, by, &sim_cluster_address, NULL, &s->stream) != ERR_OK)
         return false;
     return reply_read(s) == 220 && session_send(s, SPAN("EHLO client.example\r\n")) && reply_read(s) == 250;
 }
@@ -320,8 +322,8 @@ client_start(struct mail_load *load, size_t number, size_t clients)
 }
 
 void
-mail_load_start(struct mail_load *load, struct sim_cluster *cluster, const char *const *accounts, size_t mail_count,
-                unsigned clients)
+mail_load_start(struct mail_load *load, struct sim_cluster *cluster, const char *const *accounts,
+                size_t mail_count, unsigned clients)
 {
     *load = (struct mail_load){.cluster = cluster, .accounts = accounts, .mail_count = mail_count};
     while (accounts[load->account_count] != NULL)
@@ -363,7 +365,8 @@ struct counting {
 
 /* Read "X-Sim-Tag: MAIL.ATTEMPT" at the beginning of a line; the text from there on. */
 static bool
-tag_find(struct mail_load *load, struct span content, struct mail **ret_mail, unsigned *ret_attempt, struct span *ret_text)
+tag_find(struct mail_load *load, struct span content, struct mail **ret_mail, unsigned *ret_attempt,
+         struct span *ret_text)
 {
     while (content.len > 0) {
         struct span line, number, attempt, rest = SPAN_EMPTY;
@@ -371,7 +374,8 @@ tag_find(struct mail_load *load, struct span content, struct mail **ret_mail, un
         if (!span_cut(content, '\n', &line, &rest))
             line = content;
         if (span_has_prefix(line, SPAN("X-Sim-Tag: "))) {
-            if (!span_cut(span_skip(line, 11), '.', &number, &attempt) || !span_to_u64(number, load->mail_count - 1, &m) ||
+            if (!span_cut(span_skip(line, 11), '.', &number, &attempt) ||
+                !span_to_u64(number, load->mail_count - 1, &m) ||
                 !span_to_u64(attempt, load->mails[m].attempt_count - 1, &a))
                 return false;
             *ret_mail = &load->mails[m];
@@ -392,9 +396,11 @@ difference_print(const struct mail *mail, unsigned attempt, struct span got, str
     while (at < shortest && got.data[at] == wanted.data[at])
         at++;
     struct span a = span_skip(got, at), b = span_skip(wanted, at);
-    fprintf(stderr, "mail %u.%u: %zu octets instead of %zu, first difference at %zu: \"" SPAN_FMT "\" instead of \"" SPAN_FMT "\"\n",
-            mail->number, attempt, got.len, wanted.len, at, SPAN_ARG(span_first(a, a.len < 40 ? a.len : 40)),
-            SPAN_ARG(span_first(b, b.len < 40 ? b.len : 40)));
+    a = span_first(a, a.len < 40 ? a.len : 40);
+    b = span_first(b, b.len < 40 ? b.len : 40);
+    fprintf(stderr, "mail %u.%u: %zu octets instead of %zu, first difference at %zu: \"" SPAN_FMT "\" for \"" SPAN_FMT
+                    "\"\n",
+            mail->number, attempt, got.len, wanted.len, at, SPAN_ARG(a), SPAN_ARG(b));
 }
 
 static void

@@ -1,9 +1,10 @@
 /*
  * sim_mail.h - clients that send numbered mail over SMTP until it is taken, and the account of what became of it.
  *
- * Each attempt to send a mail has a tag of its own in its first header field, "X-Sim-Tag: MAIL.ATTEMPT", and a text that
- * follows from it alone. So what lies in a mailbox tells which attempt it came from and whether it is whole. A client that does not hear
- * 250 tries again, as the next attempt: that the unanswered one may have arrived as well is part of SMTP.
+ * Each attempt to send a mail has a tag of its own in its first header field, "X-Sim-Tag: MAIL.ATTEMPT", and a text
+ * that follows from it alone. So what lies in a mailbox tells which attempt it came from and whether it is whole. A
+ * client that does not hear 250 tries again, as the next attempt: that the unanswered one may have arrived as well is
+ * part of SMTP.
  */
 #ifndef GODWIT_TESTS_SIM_MAIL_H
 #define GODWIT_TESTS_SIM_MAIL_H
@@ -49,8 +50,8 @@ struct mail_load {
 };
 
 /* `mail_count` mails of various sizes and recipients, from `clients` processes that begin to send at once. */
-void mail_load_start(struct mail_load *load, struct sim_cluster *cluster, const char *const *accounts, size_t mail_count,
-                     unsigned clients);
+void mail_load_start(struct mail_load *load, struct sim_cluster *cluster, const char *const *accounts,
+                     size_t mail_count, unsigned clients);
 void mail_load_done(struct mail_load *load);
 
 /* Whether every client has finished (for sim_run_until). */
