@@ -89,9 +89,15 @@ child_hide_fds(const struct process_spec *spec)
 static void
 child_reset_signals(void)
 {
-    struct sigaction by_default = {.sa_handler = SIG_DFL};
+    /* The system call itself: the C library keeps two signals to itself, which may be ignored by inheritance all the same. */
+    static const struct {
+        void *handler; /* SIG_DFL */
+        unsigned long flags;
+        void *restorer;
+        uint64_t mask;
+    } by_default = {0};
     for (int number = 1; number < NSIG; number++)
-        (void)sigaction(number, &by_default, NULL);
+        (void)syscall(SYS_rt_sigaction, number, &by_default, NULL, sizeof(by_default.mask));
     sigset_t none;
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
