@@ -53,7 +53,7 @@ buf_reserve(struct buf *b, size_t n)
     size_t wanted = b->len + n;
     size_t size = b->size < BUF_FIRST_SIZE ? BUF_FIRST_SIZE : b->size;
     while (size < wanted)
-        size = size > b->cap / 2 ? wanted : size * 2;
+        size = size > b->cap / 2 ? b->cap : size * 2; /* never by what is wanted alone: that would copy at each append */
     if (size > b->cap)
         size = b->cap;
     if (size == 0)

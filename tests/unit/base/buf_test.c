@@ -90,13 +90,35 @@ test_printf_fills_exactly(void **state)
     buf_done(&b);
 }
 
+/* Octet by octet up to the cap it moves a few times only: growth is by a factor, near the cap too. */
+static void
+test_grows_seldom(void **state)
+{
+    (void)state;
+    static const size_t caps[] = {1, 100, 256, 257, 511, 1000, 1024, 3000, 100000};
+    for (size_t i = 0; i < ARRAY_LEN(caps); i++) {
+        struct buf b;
+        unsigned growths = 0;
+        buf_init(&b, caps[i]);
+        for (size_t n = 0; n < caps[i]; n++) {
+            size_t before = b.size;
+            assert_int_equal(buf_append_octet(&b, 'x'), ERR_OK);
+            assert_true(b.size <= caps[i]);
+            growths += b.size != before;
+        }
+        assert_true(growths <= 11);
+        assert_int_equal(buf_append_octet(&b, 'x'), ERR_LIMIT);
+        buf_done(&b);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grows_to_cap),       cmocka_unit_test(test_refused_whole),
         cmocka_unit_test(test_fixed),              cmocka_unit_test(test_numbers_and_printf),
-        cmocka_unit_test(test_printf_fills_exactly),
+        cmocka_unit_test(test_printf_fills_exactly), cmocka_unit_test(test_grows_seldom),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
