@@ -193,7 +193,8 @@ serve_request(struct fiber *f, void *arg)
     const struct ipc_serving_table *table = type->is_system ? &hub->system_table : &hub->role_table;
     if (type->reply != NULL)
         ipc_form_clear(type->reply, r->reply);
-    if (await_table(f, hub, table) == ERR_OK && await_turn(f, ch, r) == ERR_OK) {
+    if (await_table(f, hub, table) == ERR_OK && await_turn(f, ch, r) == ERR_OK &&
+        await_table(f, hub, table) == ERR_OK) { /* the hub may have ended while it waited for its turn */
         table->table[r->type](table->service, f, table->ctx, &ch->peer, r->message, &r->mem, r->reply);
         if (type->reply != NULL)
             send_reply(ch, r);
