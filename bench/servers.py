@@ -1,8 +1,9 @@
 """servers.py - the servers that bench/run compares: each private, on loopback, started and stopped by its process id.
 
-A server lives in a directory of its own below the run's directory, so that spool, queue and mailboxes of all are on the same
-file system. begin() gives it a new one; end() stops it and moves that aside: nothing is deleted while anything is measured.
-What a server costs is read from /proc: processor time of its processes and of those it has reaped, and their memory (PSS).
+A server lives in a directory of its own below the run's directory, so that spool, queue and mailboxes of all are on
+the same file system. begin() gives it a new one; end() stops it and moves that aside: nothing is deleted while
+anything is measured. What a server costs is read from /proc: processor time of its processes and of those it has
+reaped, and their memory (PSS).
 """
 import os
 import shutil

@@ -1,13 +1,14 @@
 /*
  * smtp_load.c - a generator of SMTP load: many sessions from one thread, as fast as the server answers.
  *
- * usage: smtp_load -p PORT [-H 127.0.0.1] [-s SESSIONS] [-m MESSAGES | -d SECONDS] [-n PER-CONNECTION] [-l BYTES] [-r RECIPIENT]
- *                  [-P] [-i] [-t SECONDS]
- * Sends messages of BYTES octets, PER-CONNECTION a connection, over SESSIONS connections at a time: MESSAGES of them, or as many
- * as are begun within -d seconds. -P sends MAIL, RCPT and DATA in one write. With -i it opens SESSIONS connections, sends EHLO on
- * each, says so on standard output, holds them idle until -t seconds or SIGTERM, and counts those that then still answer NOOP.
- * Only loopback addresses are accepted. Prints one line: messages, errors, seconds, messages per second, the generator's own CPU
- * seconds. Ends by itself after -t seconds (60). Exit status 0 when every message (or idle session) was answered.
+ * usage: smtp_load -p PORT [-H 127.0.0.1] [-s SESSIONS] [-m MESSAGES | -d SECONDS] [-n PER-CONNECTION] [-l BYTES]
+ *                  [-r RECIPIENT] [-P] [-i] [-t SECONDS]
+ * Sends messages of BYTES octets, PER-CONNECTION a connection, over SESSIONS connections at a time: MESSAGES of them,
+ * or as many as are begun within -d seconds. -P sends MAIL, RCPT and DATA in one write. With -i it opens SESSIONS
+ * connections, sends EHLO on each, says so on standard output, holds them idle until -t seconds or SIGTERM, and
+ * counts those that then still answer NOOP. Only loopback addresses are accepted. Prints one line: messages, errors,
+ * seconds, messages per second, the generator's own CPU seconds. Ends by itself after -t seconds (60). Exit status 0
+ * when every message (or idle session) was answered.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -244,8 +245,8 @@ make_body(struct load *load, size_t bytes)
 static void
 usage(void)
 {
-    fputs("usage: smtp_load -p PORT [-H ADDRESS] [-s SESSIONS] [-m MESSAGES | -d SECONDS] [-n PER-CONNECTION] [-l BYTES]\n"
-          "                 [-r RECIPIENT] [-P] [-i] [-t SECONDS]\n",
+    fputs("usage: smtp_load -p PORT [-H ADDRESS] [-s SESSIONS] [-m MESSAGES | -d SECONDS] [-n PER-CONNECTION]\n"
+          "                 [-l BYTES] [-r RECIPIENT] [-P] [-i] [-t SECONDS]\n",
           stderr);
     exit(64);
 }
@@ -273,7 +274,8 @@ read_options(struct load *load, int argc, char **argv)
         }
     }
     load->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    if (port <= 0 || inet_pton(AF_INET, host, &load->address.sin_addr) != 1 || load->sessions == 0 || load->per_connection == 0)
+    if (port <= 0 || inet_pton(AF_INET, host, &load->address.sin_addr) != 1 || load->sessions == 0 ||
+        load->per_connection == 0)
         usage();
     if ((ntohl(load->address.sin_addr.s_addr) >> 24) != 127) {
         fputs("smtp_load: only loopback addresses are load-tested\n", stderr);
@@ -347,7 +349,8 @@ hold_idle(struct load *load, struct session *sessions, unsigned open, double end
 int
 main(int argc, char **argv)
 {
-    struct load load = {.sessions = 50, .per_connection = 50, .messages = 10000, .seconds_max = 60, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    struct load load = {.sessions = 50, .per_connection = 50, .messages = 10000, .seconds_max = 60,
+                        .epoll = epoll_create1(EPOLL_CLOEXEC)};
     read_options(&load, argc, argv);
     struct rlimit files = {load.sessions + 64, load.sessions + 64};
     setrlimit(RLIMIT_NOFILE, &files);
@@ -373,8 +376,8 @@ main(int argc, char **argv)
     double seconds = now_s() - began;
     struct rusage usage_self;
     getrusage(RUSAGE_SELF, &usage_self);
-    double cpu = (double)usage_self.ru_utime.tv_sec + (double)usage_self.ru_utime.tv_usec / 1e6 + (double)usage_self.ru_stime.tv_sec +
-                 (double)usage_self.ru_stime.tv_usec / 1e6;
+    double cpu = (double)(usage_self.ru_utime.tv_sec + usage_self.ru_stime.tv_sec) +
+                 (double)(usage_self.ru_utime.tv_usec + usage_self.ru_stime.tv_usec) / 1e6;
     printf("messages=%llu errors=%llu seconds=%.3f rate=%.0f generator_cpu=%.2f%s%s\n", (unsigned long long)load.done,
            (unsigned long long)load.errors, seconds, seconds > 0 ? (double)load.done / seconds : 0, cpu,
            load.errors > 0 ? " last_error=" : "", load.errors > 0 ? load.last_error : "");

@@ -136,9 +136,11 @@ main(int argc, char **argv)
 {
     int port = argc > 1 ? atoi(argv[1]) : 0, processes = argc > 2 ? atoi(argv[2]) : 1, one = 1;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (port <= 0 || bind(listener, (const struct sockaddr *)&address, sizeof(address)) != 0 || listen(listener, 1024) != 0) {
+    if (port <= 0 || bind(listener, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        listen(listener, 1024) != 0) {
         perror("smtp_sink");
         return 71;
     }
