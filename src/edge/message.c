@@ -66,6 +66,11 @@ judge(struct session *s, bool is_final)
     judgement_text(&j, FACT_CONTENT_FLAWS, flaws_text(content->flaws, &text));
     judgement_text(&j, FACT_HEADER_SIZE, in->is_header_too_large ? SPAN("too large") : SPAN("within limits"));
     judgement_number(&j, FACT_HOPS, facts.hops);
+    struct header_field field;
+    if (is_final && !in->is_dropped && header_find(header_block_span(&in->header), SPAN("Message-ID"), &field)) {
+        judgement_text(&j, FACT_MESSAGE_ID, span_trim(field.value));
+        verdict.facts_used |= UINT64_C(1) << FACT_MESSAGE_ID; /* so that `godwit why` finds it by that name */
+    }
     judgement_record(s, &j, &verdict);
     return verdict;
 }
